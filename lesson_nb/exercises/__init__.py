@@ -1,0 +1,1 @@
+"Hidden cases and hints of the exercises, one file a lesson."

@@ -85,7 +85,7 @@ def load_magics():
     _register_mark(shell, "cuda", torch.cuda.is_available, "no CUDA device here")
     _register_mark(shell, "slow", lambda: os.environ.get("LESSON_NB_SLOW") == "1", "set LESSON_NB_SLOW=1 to run it")
 
-# %% ../nbs/00a_core.ipynb #92ac50af
+# %% ../nbs/00a_core.ipynb #8045a7a8
 def begin(lesson, # this notebook's name without its ending, for instance "04_losses"
          ):
     "Open a lesson: load the cell marks and plot style, seed, say what is unlocked, and start the watch when testing."
@@ -99,7 +99,7 @@ def begin(lesson, # this notebook's name without its ending, for instance "04_lo
     log_event("begin")
     here = [name for name, (where, _) in ledger.unlocked.items() if where == lesson]
     names = [name for name, *_ in ledger.table() if name in state["allowed"]]
-    print(f"{lesson} on {default_device()}, torch {torch.__version__}")
+    print(f"{lesson} on {default_device()}, torch {torch.__version__.partition('+')[0]}")
     if ledger.symbols:
         print("unlocked so far:", ", ".join(names) or "nothing but the axioms")
         print("proven here:    ", ", ".join(here) or "nothing of PyTorch's")

@@ -181,7 +181,7 @@ def _refuse_delegation(ours, theirs, strategies, kwargs, grad):
     bad |= {c for c in calls if (s := ledger.find(c)) and s.name not in is_open}
     if bad: raise AssertionError(f"not rebuilt: it calls {sorted(bad)}, which {_name(theirs)} is made of or no lesson has proven yet")
 
-# %% ../nbs/00b_proof.ipynb #60c5dcb8
+# %% ../nbs/00b_proof.ipynb #653e6d52
 def assert_same(ours, theirs, # functions, or modules
                 *strategies, # one an argument: floats, integers, labels, masks, or a plain value
                 kwargs=None, # passed to both
@@ -191,6 +191,7 @@ def assert_same(ours, theirs, # functions, or modules
                 units=8, # units in the last place of what was summed, allowed beyond twice PyTorch's own error
                ):
     "Raise AssertionError unless `ours` equals `theirs` in outputs, gradients, buffers, dtypes and refusals, without calling it."
+    if ours is theirs: raise AssertionError(f"{_name(theirs)} is compared with itself; expected a version of ours and PyTorch's")
     with core.paused():
         kwargs, skip, name = kwargs or {}, _reasons(skip), _name(theirs)
         devices, dtypes = ["cpu"] + ["cuda"] * torch.cuda.is_available(), (torch.float64, torch.float32)

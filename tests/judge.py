@@ -188,7 +188,9 @@ def vacuous_checks(path):
                 if len(node.args) > 1 and ast.dump(node.args[0]) == ast.dump(node.args[1]): offences.append(f"{here}: {ast.unparse(node)} compares a thing with itself")
             if isinstance(node, ast.Try) and node not in inside_functions and not node.finalbody:
                 raises = any(isinstance(n, (ast.Raise, ast.Assert)) for part in [*node.orelse, *node.handlers, *node.body] for n in ast.walk(part))
-                if not raises: offences.append(f"{here}: the expected error may stay away unnoticed; add an else that raises")
+                told = {n.id for h in node.handlers for n in ast.walk(h) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+                asked = {n.id for a in ast.walk(tree) if isinstance(a, ast.Assert) for n in ast.walk(a) if isinstance(n, ast.Name)}
+                if not raises and not told & asked: offences.append(f"{here}: the expected error may stay away unnoticed; add an else that raises")
     return offences
 
 

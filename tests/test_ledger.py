@@ -129,7 +129,7 @@ def test_proven_unlock_passes(tmp_path):
 def test_vacuous_check_is_found(tmp_path, cell): assert vacuous_checks(write_notebook(tmp_path / "n.ipynb", cell))
 
 
-@pytest.mark.parametrize("cell", ["assert x.shape == y.shape", "try: f()\nexcept ValueError as error: print(error)\nelse: raise AssertionError('no error')"])
+@pytest.mark.parametrize("cell", ["assert x.shape == y.shape", "try: f()\nexcept ValueError as error: message = str(error)\nassert 'expected' in message", "try: f()\nexcept ValueError as error: print(error)\nelse: raise AssertionError('no error')"])
 def test_honest_check_passes(tmp_path, cell): assert vacuous_checks(write_notebook(tmp_path / "n.ipynb", cell)) == []
 
 

@@ -167,6 +167,10 @@ def test_refusals_are_compared():
     with pytest.raises(AssertionError, match="PyTorch itself refuses the typical case"): assert_same(lambda a, b: a, torch.mm, floats("n", 3), floats("n", 3))
 
 
+def test_nothing_is_compared_with_itself():
+    with pytest.raises(AssertionError, match="with itself"): assert_same(torch.add, torch.add, floats("n", 3), floats("n", 3))
+
+
 def test_strategies():
     sizes = [tuple(a.shape) for a in make_arguments([floats("n", "k", 2), masks("k"), labels("n", classes=3)], "typical")]
     assert sizes == [(7, 5, 2), (5,), (7,)]

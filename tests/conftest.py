@@ -1,0 +1,31 @@
+"What all tests share: no window, no download, the repository's tools, and Hypothesis that gives the same examples every time."
+import os, sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("LESSON_NB_OFFLINE", "1")            # a test that needs the other way unsets it for itself
+os.environ.pop("LESSON_NB_LOG", None)                      # what tests record is no result of a lesson
+if str(ROOT) not in sys.path: sys.path.insert(0, str(ROOT))
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("course", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("course")
+
+
+@pytest.fixture(scope="session")
+def root():
+    "The repository."
+    return ROOT
+
+
+@pytest.fixture
+def course(tmp_path):
+    "A repository of its own in a folder with a space in its name: settings.ini, and empty nbs/ and lesson_nb/."
+    folder = tmp_path/"a course"
+    for name in ("nbs", "lesson_nb"): (folder/name).mkdir(parents=True)
+    for name in ("settings.ini", "setup.py", "pyproject.toml", "constraints.txt"):
+        (folder/name).write_bytes((ROOT/name).read_bytes())
+    return folder

@@ -1,0 +1,1 @@
+"The commands of this repository: `run.py` is where they start."

@@ -1,0 +1,171 @@
+"""Writes the generated parts of README.md and nbs/index.ipynb, between `<!-- NAME -->` and `<!-- /NAME -->`.
+
+`python -m tools.tables` (in .venv) renews them, `python -m tools.tables --check` only says whether they are current.
+"""
+import json, re, sys, tomllib
+from pathlib import Path
+
+from tools.commands import ROOT, all_notebooks
+
+CHEST = "the tool chest"
+PARTS = [(CHEST, 0), ("a network from arithmetic", 1), ("a machine that trains it", 7), ("training well", 13), ("seeing", 16),
+         ("tables and text", 19), ("scale and care", 24)]
+PLAN = {
+    "00_ledger": "which lesson may use what, and the watch that holds it to that",
+    "00a_core": "`begin`, the marks `%%cuda` and `%%slow`, timing, plots in one style",
+    "00b_proof": "`assert_same` and `unlock`: proving a piece equal to PyTorch's",
+    "00c_standins": "pictures and tables made on the spot, where the real ones are not at hand",
+    "00c_standins_written": "the same for text",
+    "00d_data_catalog": "the data sets: mirrors, checksums, licences, citations",
+    "00d_data_fetching": "downloads that break, stall or lie, and what becomes of them",
+    "00d_datasets": "the loaders: `load_mnist` and its kin",
+    "00e_checker": "the checker behind the exercises, and its hints",
+    "01_matmul": "from three nested loops to a matrix product that reads handwritten digits",
+    "02_backprop": "the chain rule by hand: gradients of a two-layer network, checked",
+    "03_autograd": "the engine that finds those gradients by itself",
+    "04_losses": "softmax, cross-entropy and squared error that survive large numbers",
+    "05_modules": "`Module`, `Parameter`, `Linear`, `Sequential` and their state",
+    "06_convolution": "convolution and pooling, forward and backward",
+    "07_data": "`Dataset`, samplers, `DataLoader`, splits that do not leak",
+    "08_optimizers": "SGD with momentum, RMSProp, Adam, AdamW, LAMB",
+    "09_learner": "one training loop that callbacks extend",
+    "10_schedules": "learning-rate schedules, and how to find the rate",
+    "11_hooks": "looking inside a network while it trains",
+    "12_initialization": "why deep networks do not start, and what makes them",
+    "13_normalization": "batch, layer, instance and group normalization",
+    "14_regularization": "weight decay, dropout, label smoothing, early stopping",
+    "15_augmentation": "more pictures from the ones there are, mixup and CutMix",
+    "16_resnet": "residual networks, and what their short cuts do",
+    "17_heatmaps": "what a network looks at, and using one trained on something else",
+    "18_style": "the content of one picture in the style of another",
+    "19_tabular": "categories, missing values and embeddings for tables",
+    "20_rnn": "a recurrent network that writes, letter by letter",
+    "21_gated_rnn": "GRU and LSTM: what to keep and what to forget",
+    "22_attention": "translation, and a decoder that looks back",
+    "23_transformer": "attention all the way: a transformer from its parts",
+    "24_speed": "mixed precision, compilation, and finding where the time goes",
+    "25_distributed": "one training run on several processes",
+    "26_ethics": "auditing a trained model before anybody relies on it",
+}
+
+
+def number_of(stem):
+    "The number a notebook's name begins with."
+    return int(re.match(r"\d+", stem)[0])
+
+
+def heading(path):
+    "What the title of a notebook says after its name."
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        match = re.match(r"#\s+(.+)", "".join(cell["source"])) if cell["cell_type"] == "markdown" else None
+        if match: return match[1].partition(": ")[2] or match[1]
+    return ""
+
+
+def map_table(folder # the way from the page to the notebooks: "nbs/" or ""
+             ):
+    "The lessons, part by part; those that are written are linked."
+    here = {path.stem: path for path in all_notebooks() if re.match(r"\d", path.stem)}
+    lessons = PLAN | {stem: heading(path) for stem, path in here.items() if stem not in PLAN}
+    starts = [start for _, start in PARTS] + [100]
+    lines = ["| lesson | what you build |", "| --- | --- |"]
+    for (part, start), end in zip(PARTS, starts[1:]):
+        lines.append(f"| **{part}** | |")
+        for stem in sorted(s for s in lessons if start <= number_of(s) < end):
+            if stem not in here and part == CHEST: continue
+            lines.append(f"| {f'[{stem}]({folder}{stem}.ipynb)' if stem in here else stem} | {lessons[stem]}{'' if stem in here else ' (planned)'} |")
+    return lines
+
+
+def shown(spellings):
+    "Spellings as code; a bar would end the table's cell."
+    return ", ".join(f"`{s}`".replace("|", "\\|") for s in spellings)
+
+
+def ledger_table(folder, planned=True):
+    "What is proven where, and if wanted what is still locked."
+    from lesson_nb.core import read_ledger
+    rows = read_ledger(ROOT/"nbs").table()
+    proven, locked = [r for r in rows if r[3]], [r for r in rows if not r[3]]
+    lines = ["| proven | with it you may use | in |", "| --- | --- | --- |"]
+    lines += [f"| {name} | {shown(spellings)} | [{lesson}]({folder}{lesson}.ipynb), {proof} |" for name, spellings, lesson, proof in proven]
+    if not proven: lines.append("| nothing yet | | |")
+    if planned and locked:
+        lines += ["", f"<details><summary>Still locked: {len(locked)} pieces, and the lesson that will prove each</summary>", "",
+                  "| locked | all its names | until |", "| --- | --- | --- |"]
+        lines += [f"| {name} | {shown(spellings)} | {lesson} |" for name, spellings, lesson, _ in locked] + ["", "</details>"]
+    elif locked: lines += ["", f"{len(locked)} more pieces of PyTorch are on the ledger, locked until their lesson proves them; "
+                               f"[index]({folder}index.ipynb) lists them."]
+    return lines
+
+
+def results_table():
+    "What `make results` measured, beside the band each has to lie in."
+    from tools.notebooks import read_results
+    file = ROOT/"nbs"/"bands.toml"
+    bands = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    rows = [(lesson, name, r) for lesson, metrics in sorted(read_results().items()) for name, r in metrics.items()]
+    if not rows: return ["No results are stored yet; `make results` measures them."]
+    lines = ["| lesson | measured | value | has to lie in | on | device | runs |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for lesson, name, r in rows:
+        low, high = band_of(bands, lesson, name)
+        spread = f" ({min(r['values']):.4g} to {max(r['values']):.4g})" if len(r["values"]) > 1 else ""
+        lines.append(f"| {lesson} | {name.replace('_', ' ')} | {r['value']:.4g}{spread} | {band_text(low, high)} | {r['data']} | {r['device']} "
+                     f"| {len(r['values'])} |")
+    return lines
+
+
+def band_of(bands, lesson, name):
+    "(lowest, highest) of a metric in bands.toml; None where there is no limit."
+    band = bands.get(lesson, {}).get(name, {})
+    if isinstance(band, list): return tuple(band)
+    low, high = band.get("band", (band.get("low"), band.get("high")))
+    return low, high
+
+
+def band_text(low, high):
+    "A band in words."
+    if low is None and high is None: return ""
+    return f"≥ {low:g}" if high is None else f"≤ {high:g}" if low is None else f"{low:g} to {high:g}"
+
+
+def parts(folder, planned):
+    "{name of a generated part: a function that makes its lines}."
+    return {"map": lambda: map_table(folder), "ledger": lambda: ledger_table(folder, planned), "results": results_table}
+
+
+def fill(text, makers):
+    "`text` with every part between `<!-- NAME -->` and `<!-- /NAME -->` made anew."
+    def anew(match): return "\n".join([f"<!-- {match[1]} -->", "", *makers[match[1]](), "", f"<!-- /{match[1]} -->"])
+    return re.sub(rf"<!-- ({'|'.join(makers)}) -->.*?<!-- /\1 -->", anew, text, flags=re.S)
+
+
+def fresh():
+    "{file: what it should say}, for each file with generated parts."
+    found = {}
+    readme, index = ROOT/"README.md", ROOT/"nbs"/"index.ipynb"
+    if readme.exists(): found[readme] = fill(readme.read_text(encoding="utf-8"), parts("nbs/", planned=False))
+    if index.exists():
+        notebook = json.loads(index.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                cell["source"] = fill("".join(cell["source"]), parts("", planned=True)).splitlines(keepends=True)
+        found[index] = json.dumps(notebook, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    return found
+
+
+def outdated():
+    "The files whose generated parts are not current."
+    return [path for path, text in fresh().items() if path.read_text(encoding="utf-8") != text]
+
+
+def renew():
+    "Write the generated parts anew where they changed."
+    from tools.notebooks import write_whole
+    for path, text in fresh().items():
+        if path.read_text(encoding="utf-8") != text: write_whole(path, text)
+
+
+if __name__ == "__main__":
+    if "--check" not in sys.argv: renew()
+    elif found := outdated(): sys.exit(f"out of date: {', '.join(p.name for p in found)}; renew with `make notebooks`")

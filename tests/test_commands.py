@@ -1,4 +1,4 @@
-"The commands: set-up that survives interruption, a test run that says what failed, generated parts that are current, and a README that is true."
+"The commands: set-up that survives interruption, a test run that says what failed, current tables, and a README that is true."
 import ast, contextlib, importlib.util, io, json, os, re, shutil, signal, subprocess, sys, textwrap, time, zipfile
 from configparser import ConfigParser
 from pathlib import Path
@@ -13,7 +13,8 @@ PYTHON = Path(sys.executable)
 
 def write_notebook(path, *sources):
     "A notebook of code cells."
-    cells = [{"cell_type": "code", "id": f"cell-{i}", "metadata": {}, "source": s, "outputs": [], "execution_count": None} for i, s in enumerate(sources)]
+    cells = [{"cell_type": "code", "id": f"cell-{i}", "metadata": {}, "source": s, "outputs": [], "execution_count": None}
+             for i, s in enumerate(sources)]
     kernel = {"display_name": "python3", "language": "python", "name": "python3"}
     path.write_text(json.dumps({"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}), encoding="utf-8")
     return path
@@ -51,6 +52,13 @@ def test_ready_only_with_a_current_stamp(course, python_answers):
     assert not commands.is_ready(course)
 
 
+def test_a_venv_that_was_moved_or_copied_is_made_anew(course, python_answers):
+    make_stamp(course)
+    moved = course.rename(course.parent/"moved")
+    assert not commands.is_ready(moved)
+    assert commands.is_broken({"version": "3.11.7", "folders": []}, moved)
+
+
 def test_a_venv_without_a_working_python_is_broken(course):
     (course/".venv"/"bin").mkdir(parents=True)
     assert commands.describe(course) is None and commands.is_broken(None, course)
@@ -78,7 +86,8 @@ def test_what_an_interrupted_pip_leaves_is_found(tmp_path):
     package("empty-1.0.dist-info")
     package("~umpy")
     package("numpy", "__init__.py")
-    assert sorted(p.name for p in commands.half_installed([tmp_path, tmp_path/"missing"])) == ["empty-1.0.dist-info", "half-1.0.dist-info", "~umpy"]
+    found = commands.half_installed([tmp_path, tmp_path/"missing"])
+    assert sorted(p.name for p in found) == ["empty-1.0.dist-info", "half-1.0.dist-info", "~umpy"]
 
 
 @pytest.fixture
@@ -142,7 +151,8 @@ def test_installed_packages_are_looked_at_for_real(root):
 
 
 @pytest.mark.parametrize("log, what", [
-    ("WARNING: Retrying ... Temporary failure in name resolution\nERROR: No matching distribution found for setuptools", "could not be reached"),
+    ("WARNING: Retrying ... Temporary failure in name resolution\nERROR: No matching distribution found for setuptools",
+     "could not be reached"),
     ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "disk is full"),
     ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]'\nMax retries exceeded", "certificate"),
     ("ERROR: [Errno 13] Permission denied: '/x'", "may not be written"),
@@ -173,7 +183,8 @@ def test_the_launcher_says_what_is_needed(root, monkeypatch, capsys):
 
 
 def test_only_one_set_up_at_a_time(course):
-    script = "import sys; from pathlib import Path; from tools.commands import only_one\nwith only_one(Path(sys.argv[1])): print('in', flush=True)"
+    script = "import sys; from pathlib import Path; from tools.commands import only_one\n" \
+             "with only_one(Path(sys.argv[1])): print('in', flush=True)"
     with commands.only_one(course):
         other = subprocess.Popen([sys.executable, "-c", script, course], cwd=commands.ROOT, stdout=subprocess.PIPE, text=True)
         assert other.stdout.readline().startswith("waiting for another set-up")
@@ -189,7 +200,8 @@ def pins(root):
 
 
 def test_constraints_are_exact_and_fit_any_machine(root):
-    for name, version in pins(root).items(): assert re.fullmatch(r"[\w.-]+", name) and re.fullmatch(r"[\d.]+(post\d+)?", version), (name, version)
+    for name, version in pins(root).items():
+        assert re.fullmatch(r"[\w.-]+", name) and re.fullmatch(r"[\d.]+(post\d+)?", version), (name, version)
 
 
 def test_constraints_pin_what_is_installed_and_satisfy_settings(root):
@@ -218,7 +230,8 @@ def test_the_package_holds_what_it_needs_and_nothing_else(root, tmp_path):
     (source/"lesson_nb"/"exercises"/"planted.toml").touch()
     (source/"tests").mkdir()
     (source/"tests"/"__init__.py").touch()
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "--no-index", "-w", tmp_path, source], check=True)
+    options = ["-q", "--no-build-isolation", "--no-deps", "--no-index", "-w", tmp_path]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, source], check=True)
     wheel = zipfile.ZipFile(next(tmp_path.glob("*.whl")))
     names = set(wheel.namelist())
     for path in (root/"lesson_nb").rglob("*.py"): assert path.relative_to(root).as_posix() in names
@@ -271,7 +284,8 @@ def test_notebooks_that_never_ended_are_known():
 
 
 def test_a_run_that_hangs_is_ended_with_all_it_started(tmp_path):
-    script = f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', \"import time; time.sleep(4); open('{tmp_path}/alive', 'w')\"])\n" \
+    later = f"import time; time.sleep(4); open({str(tmp_path/'alive')!r}, 'w')"
+    script = f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {later!r}])\n" \
              "print('started', flush=True); time.sleep(60)"
     seen, started = [], time.time()
     assert commands.stream([str(PYTHON), "-c", script], dict(os.environ), seen.append, minutes=1/60) is None
@@ -283,8 +297,9 @@ def test_a_run_that_hangs_is_ended_with_all_it_started(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_stops_cleanly(root):
-    script = "import sys, time\nfrom tools import commands\ncommands.set_up = lambda **k: None\n" \
-             "commands.test = lambda names: commands.stream([sys.executable, '-c', 'import time; print(\"on\", flush=True); time.sleep(60)'], None, commands.say)\n" \
+    waits = [sys.executable, "-c", "import time; print('on', flush=True); time.sleep(60)"]
+    script = "import sys\nfrom tools import commands\ncommands.set_up = lambda **k: None\n" \
+             f"commands.test = lambda names: commands.stream({waits!r}, None, commands.say)\n" \
              "sys.exit(commands.main(['test']))"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "on\n"
@@ -297,7 +312,8 @@ def test_junit_counts(tmp_path):
     (tmp_path/"test_it.py").write_text("import pytest\ndef test_a(): pass\ndef test_b(): assert 0\n@pytest.fixture\ndef f(): 1/0\n"
                                        "def test_c(f): pass\ndef test_d(): pytest.skip('why')\n")
     report = tmp_path/"report.xml"
-    subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", tmp_path], capture_output=True, cwd=tmp_path)
+    subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", tmp_path],
+                   capture_output=True, cwd=tmp_path)
     assert commands.read_junit(report) == (1, 2, 1)
     assert commands.read_junit(tmp_path/"missing.xml") is None
     report.write_text(report.read_text()[:50])
@@ -312,8 +328,9 @@ def stage(name, passed, failed, skipped=0, seconds=1.0, note=""):
 
 def test_summary_counts_what_ran_and_what_was_skipped(course):
     log = course/"run.jsonl"
-    events = [{"event": "cell", "lesson": "01_a", "mark": "cuda", "ran": False}, {"event": "cell", "lesson": "01_a", "mark": "cuda", "ran": True},
-              {"event": "cell", "lesson": "01_a", "mark": "slow", "ran": False}, {"event": "cell", "lesson": "01_a", "mark": "planted", "ran": True},
+    events = [{"event": "cell", "lesson": "01_a", "mark": "cuda", "ran": False},
+              {"event": "cell", "lesson": "01_a", "mark": "cuda", "ran": True}, {"event": "cell", "lesson": "01_a", "mark": "slow", "ran": False},
+              {"event": "cell", "lesson": "01_a", "mark": "planted", "ran": True},
               {"event": "metric", "lesson": "01_a", "name": "accuracy", "value": .8, "data": "MNIST", "source": "stand-in"}]
     log.write_text("\n".join(map(json.dumps, events)) + '\n{"event": "cel')          # the last line: a process was killed while it wrote
     notebooks = [write_notebook(course/"nbs"/"01_a.ipynb", "#| eval: false\nx"), write_notebook(course/"nbs"/"02_b.ipynb", "y = 1")]
@@ -347,7 +364,7 @@ def test_unknown_commands_and_notebooks_are_named(capsys):
     assert commands.main(["tset"]) == 1 and "no command `tset`" in capsys.readouterr().err
     with pytest.raises(Trouble, match="no notebook 99_none"): commands.find_notebooks(["99_none"])
     first = commands.all_notebooks()[0]
-    assert commands.find_notebooks([first.stem]) == commands.find_notebooks([f"nbs/{first.name}"]) == commands.find_notebooks([str(first)]) == [first]
+    for name in (first.stem, first.name, f"nbs/{first.name}", str(first)): assert commands.find_notebooks([name]) == [first]
 
 
 def test_make_passes_everything_on(root, tmp_path):
@@ -361,8 +378,8 @@ def test_make_passes_everything_on(root, tmp_path):
     python = tmp_path/"a python"
     python.write_text('#!/bin/sh\necho "$LAB_ARGS $@"\n')
     python.chmod(0o755)
-    said = subprocess.run(["make", "lab", "LAB_ARGS=--no-browser --port 8899", f"PYTHON={python}"], cwd=root, capture_output=True, text=True,
-                          env=env)
+    said = subprocess.run(["make", "lab", "LAB_ARGS=--no-browser --port 8899", f"PYTHON={python}"], cwd=root, env=env,
+                          capture_output=True, text=True)
     assert said.stdout == "--no-browser --port 8899 tools/run.py lab\n"
 
 
@@ -391,7 +408,8 @@ def test_an_outdated_part_is_found(tmp_path, monkeypatch):
     readme.write_text("before\n<!-- map -->\nold\n<!-- /map -->\nafter\n")
     assert tables.outdated() == [readme]
     tables.renew()
-    assert tables.outdated() == [] and readme.read_text().startswith("before\n<!-- map -->\n") and readme.read_text().endswith("<!-- /map -->\nafter\n")
+    text = readme.read_text()
+    assert tables.outdated() == [] and text.startswith("before\n<!-- map -->\n") and text.endswith("<!-- /map -->\nafter\n")
 
 
 def test_every_lesson_is_on_the_map(root):

@@ -58,6 +58,8 @@ GOOD = notebook(markdown("# Title"), code("#| export\ndef double(x): return 2*x"
 PLANTED = {
     "stale": code("double(3)", text("4"), hash=tool.source_hash("double(2)")),
     "is an error": code("double()", {"output_type": "error", "ename": "TypeError", "evalue": "missing x", "traceback": []}),
+    "names a folder": code("print(torch.__file__)", text("/home/me/course/.venv/lib/python3.11/site-packages/torch/__init__.py")),
+    "names a folder ": code("Path.cwd()", {"output_type": "execute_result", "data": {"text/plain": [f"PosixPath('{tool.ROOT}/nbs')"]}}),
     "holds no figure": code("axes = [show_images(digits) for digits in batches]", text("no picture here")),
     "breaks the export": code("%%cuda\n#| export\ndef kernel(): pass", text("")),
     "breaks the export ": code("#| export\n%%cuda\ndef kernel(): pass", text("")),
@@ -138,8 +140,9 @@ def test_merge_takes_a_new_output_over_a_kept_one():
 
 
 def test_a_kept_skip_line_is_no_output_worth_keeping():
-    skipped_twice = tool.merge(notebook(code("%%cuda\na()", SKIPPED, device="cpu")), notebook(code("%%cuda\na()", SKIPPED, device=None)), "cpu")
-    assert tool.was_skipped(skipped_twice["cells"][0])
+    old = notebook(code("%%cuda\na()", text("skipped: the line as it was worded once")))
+    merged = tool.merge(old, notebook(code("%%cuda\na()", SKIPPED, device=None)), "cpu")
+    assert outputs(merged) == [["skipped: %%cuda, no CUDA device here"]]
 
 
 # ---- for real: a notebook of its own, a fresh kernel
@@ -173,8 +176,9 @@ def test_refresh_runs_stamps_and_keeps(real, monkeypatch):
     assert tool.cleaned(after) == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("source, said", [("def half(x): return x/0\nhalf(1)", "ZeroDivisionError"), ("while True: pass", "ran longer than 9 s"),
-                                          ("import os; os._exit(1)", "its kernel died"), ("%%slow\nhalf = 1/0", "ZeroDivisionError")],
+@pytest.mark.parametrize("source, said", [
+    ("def half(x): return x/0\nhalf(1)", "ZeroDivisionError"), ("while True: pass", "ran longer than 9 s"),
+    ("import os; os._exit(1)", "its kernel died"), ("%%slow\nhalf = 1/0", "ZeroDivisionError")],
                          ids=["raises", "hangs", "dies", "raises under a mark"])
 def test_refresh_leaves_the_stored_notebook_when_a_cell_fails(real, monkeypatch, source, said):
     monkeypatch.setenv("LESSON_NB_SLOW", "1")

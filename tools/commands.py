@@ -121,14 +121,16 @@ NETWORK = r"name resolution|NameResolutionError|getaddrinfo failed|nodename nor 
 
 def explain_pip(log):
     "The likely cause of a failed `pip install`, from its log: what happened, and the mend."
-    known = [(r"No space left on device|Errno 28", "the disk is full.", "make room (about 6 GB with a CUDA build of PyTorch), then run this again."),
+    known = [(r"No space left on device|Errno 28", "the disk is full.",
+              "make room (about 6 GB with a CUDA build of PyTorch), then run this again."),
              (r"CERTIFICATE_VERIFY_FAILED|SSLError", "the package index's certificate was not accepted.",
               "behind a company's proxy, tell pip its certificate: pip config set global.cert FILE; then run this again."),
              (NETWORK, "the package index could not be reached.",
               "set-up needs the network once (nothing after it does): see to the connection or proxy, then run this again."),
              (r"Permission denied|Errno 13", "some files may not be written.",
               "the folder or its .venv belongs to another user: delete .venv, or work in a copy that is yours; then run this again."),
-             (r"No matching distribution found|Requires-Python|Failed building wheel|Failed to build", "a package has no build for this Python.",
+             (r"No matching distribution found|Requires-Python|Failed building wheel|Failed to build",
+              "a package has no build for this Python.",
               f"this is Python {sys.version.split()[0]}; take 3.11, 3.12 or 3.13, for instance `python3.12 tools/run.py setup`.")]
     for pattern, what, mend in known:
         if re.search(pattern, log): return what, mend
@@ -140,8 +142,8 @@ def pip_install(root=ROOT):
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder)/"pip.log"
         quiet = [] if sys.stdout.isatty() else ["-q", "--progress-bar", "off"]
-        command = [str(venv_python(root)), "-m", "pip", "install", *quiet, "--disable-pip-version-check", "--retries", "3", "--log", str(log),
-                   "-e", ".[dev]", "-c", "constraints.txt"]
+        command = [str(venv_python(root)), "-m", "pip", "install", *quiet, "--disable-pip-version-check", "--retries", "3",
+                   "--log", str(log), "-e", ".[dev]", "-c", "constraints.txt"]
         if subprocess.run(command, cwd=root, env=child_environment(root)).returncode:
             raise Trouble(*explain_pip(log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""))
 
@@ -215,7 +217,8 @@ def set_up(root=ROOT, quiet=True):
                 fresh = True
             stamp.write_text(json.dumps(wanted_stamp(python["version"], root), indent=1), encoding="utf-8")
         except PermissionError as error:
-            raise Trouble(f"may not write: {error}.", "work in a copy of this folder that is yours, or delete .venv as its owner.") from None
+            raise Trouble(f"may not write: {error}.",
+                          "work in a copy of this folder that is yours, or delete .venv as its owner.") from None
         say(f"ready after {time.time() - started:.0f} s")
 
 

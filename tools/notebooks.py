@@ -75,6 +75,15 @@ def merge(stored, # the notebook as it lay there
 
 # ---- what must not be in a committed notebook
 
+PLACES = re.compile(r"/home/\w|/Users/\w|/root/|[A-Z]:\\Users\\|/site-packages/")
+
+
+def said(output):
+    "All text of one output, pictures left out."
+    texts = [output.get("text", "")] + [text for kind, text in output.get("data", {}).items() if not kind.startswith("image/")]
+    return "\n".join("".join(text) if isinstance(text, (str, list)) else str(text) for text in texts)
+
+
 DRAWS = re.compile(r"(show_|plot_)\w+$")
 
 
@@ -107,11 +116,12 @@ def misplaced_magic(source):
     if first.startswith("%%") and mark_of(source) is None: return None            # %%bash, %%script: not Python below
     inside = set()
     try:
-        for node in ast.walk(ast.parse(re.sub(r"^(\s*)[%!](?!%).*$", r"\1pass", re.sub(r"^(\s*)%%.*$", r"\1pass", body, flags=re.M), flags=re.M))):
+        for node in ast.walk(ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", body, flags=re.M))):
             if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno > node.lineno:
                 inside |= set(range(node.lineno + 1, node.end_lineno + 1))
     except SyntaxError: pass
-    return next((line.strip() for number, line in enumerate(body.split("\n"), 1) if re.match(r"\s*%%\w", line) and number not in inside), None)
+    lines = [line for number, line in enumerate(body.split("\n"), 1) if number not in inside]
+    return next((line.strip() for line in lines if re.match(r"\s*%%\w", line)), None)
 
 
 def faults(notebook):
@@ -121,19 +131,23 @@ def faults(notebook):
     for number, cell in enumerate(notebook["cells"], 1):
         source, outputs = text_of(cell), cell.get("outputs", [])
         if cell["cell_type"] != "code":
-            if re.search(r"^[-\s]*skip_exec\s*:\s*true", source, re.M | re.I): fault(number, "skip_exec: no test would ever run this notebook")
+            if re.search(r"^[-\s]*skip_exec\s*:\s*true", source, re.M | re.I):
+                fault(number, "skip_exec: no test would ever run this notebook")
             continue
         if not source.strip(): continue
         stamp = stamp_of(cell)
-        if not stamp: fault(number, "was never run: no stamp (make notebooks)" if not outputs else "its output bears no stamp (make notebooks)")
+        if not stamp: fault(number, f"{'its output bears no stamp' if outputs else 'was never run: no stamp'} (make notebooks)")
         elif stamp.get("hash") != source_hash(source): fault(number, "stale: the source changed after its output was made (make notebooks)")
         elif not stamp.get("device"): fault(number, "its stamp names no device (make notebooks)")
         for output in outputs:
             if output["output_type"] == "error": fault(number, f"its output is an error: {output.get('ename')}: {output.get('evalue')}")
-        if EXPORTS.search(source) and re.match(r"\s*(#[^\n]*\n\s*)*%%", source): fault(number, "a cell magic with #| export breaks the export")
+            if PLACES.search(said(output)) or str(ROOT) in said(output): fault(number, "its output names a folder of the machine it ran on")
+        if EXPORTS.search(source) and re.match(r"\s*(#[^\n]*\n\s*)*%%", source):
+            fault(number, "a cell magic with #| export breaks the export")
         if line := misplaced_magic(source): fault(number, f"`{line}` has to be the first line of its cell")
         if re.search(r"^\s*#\s*\|\s*eval:\s*false", source, re.M | re.I): fault(number, "eval: false: nbdev_test would never run this cell")
-        if draws(source) and mark_of(source) is None and not has_picture(cell): fault(number, "draws, but its output holds no figure (make notebooks)")
+        if draws(source) and mark_of(source) is None and not has_picture(cell):
+            fault(number, "draws, but its output holds no figure (make notebooks)")
     return found
 
 
@@ -160,7 +174,8 @@ def run(notebook, # nbformat's object, changed in place
     at = {}
     def remember(cell, cell_index, **more): at["cell"] = cell_index
     client = NotebookClient(notebook, timeout=seconds, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
-                            coalesce_streams=True, on_cell_start=remember, shutdown_kernel="immediate", extra_arguments=["--log-level=ERROR"])
+                            coalesce_streams=True, on_cell_start=remember, shutdown_kernel="immediate",
+                            extra_arguments=["--log-level=ERROR"])
     try: client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         index = at.get("cell", 0)
@@ -258,8 +273,8 @@ def only_real(events, lesson):
     made_up = sorted({e.get("data") or e["name"] for e in events if e.get("event") == "metric" and e.get("lesson") == lesson
                       and e.get("source") == "stand-in"})
     if made_up:
-        raise Failed(f"measured on a stand-in for {', '.join(made_up)}; results need the real data. Set LESSON_NB_DATA to a folder that has "
-                     "them, or let the lesson download them once (unset LESSON_NB_OFFLINE)")
+        raise Failed(f"measured on a stand-in for {', '.join(made_up)}; results need the real data. Set LESSON_NB_DATA to a "
+                     "folder that has them, or let the lesson download them once (unset LESSON_NB_OFFLINE)")
 
 
 # ---- the commands
@@ -296,7 +311,10 @@ def main(arguments=None):
                 continue
             events = read_log(log)
             skipped = sum(event["event"] == "cell" and not event["ran"] and event["mark"] in MARKS for event in events)
-            print(f"{taken:7.1f} s{f', {skipped} cells skipped' if skipped else ''}", flush=True)
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            made_up = any(": a stand-in (" in said(output) for cell in cells for output in cell.get("outputs", []))
+            notes = [f"{skipped} cells skipped"]*bool(skipped) + ["with stand-ins for data"]*made_up
+            print(f"{taken:7.1f} s{''.join(f', {note}' for note in notes)}", flush=True)
             if chosen.results:
                 if found := collect(events, path.stem, device, seeds, taken): results[path.stem] = found
                 write_whole(RESULTS, results_text(results))

@@ -73,7 +73,8 @@ def map_table(folder # the way from the page to the notebooks: "nbs/" or ""
         lines.append(f"| **{part}** | |")
         for stem in sorted(s for s in lessons if start <= number_of(s) < end):
             if stem not in here and part == CHEST: continue
-            lines.append(f"| {f'[{stem}]({folder}{stem}.ipynb)' if stem in here else stem} | {lessons[stem]}{'' if stem in here else ' (planned)'} |")
+            link, note = (f"[{stem}]({folder}{stem}.ipynb)", "") if stem in here else (stem, " (planned)")
+            lines.append(f"| {link} | {lessons[stem]}{note} |")
     return lines
 
 
@@ -110,8 +111,8 @@ def results_table():
     for lesson, name, r in rows:
         low, high = band_of(bands, lesson, name)
         spread = f" ({min(r['values']):.4g} to {max(r['values']):.4g})" if len(r["values"]) > 1 else ""
-        lines.append(f"| {lesson} | {name.replace('_', ' ')} | {r['value']:.4g}{spread} | {band_text(low, high)} | {r['data']} | {r['device']} "
-                     f"| {len(r['values'])} |")
+        lines.append(f"| {lesson} | {name.replace('_', ' ')} | {r['value']:.4g}{spread} | {band_text(low, high)} "
+                     f"| {r['data']} | {r['device']} | {len(r['values'])} |")
     return lines
 
 

@@ -26,7 +26,8 @@ def start_lab(settings, port):
         file = Path(settings)/"@jupyterlab"/f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(values))
-    env = os.environ | {"JUPYTERLAB_SETTINGS_DIR": settings, "JUPYTERLAB_WORKSPACES_DIR": settings, "LAB_ARGS": f"--no-browser --port {port}"}
+    env = os.environ | {"JUPYTERLAB_SETTINGS_DIR": settings, "JUPYTERLAB_WORKSPACES_DIR": settings,
+                        "LAB_ARGS": f"--no-browser --port {port}"}
     process = subprocess.Popen(["make", "-s", "lab"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                start_new_session=True)
     said = []
@@ -86,10 +87,12 @@ def look(page, name, out, seconds):
     prompts = page.locator(f"{PANEL} .jp-CodeCell .jp-InputPrompt").all_inner_texts()
     errors = page.locator(f"{PANEL} [data-mime-type='application/vnd.jupyter.error']").all_inner_texts()
     pictures = page.locator(f"{PANEL} .jp-OutputArea-output img, {PANEL} .jp-OutputArea-output svg")
-    empty = sum(not pictures.nth(i).evaluate("e => e.tagName != 'IMG' || (e.complete && e.naturalWidth > 10)") for i in range(pictures.count()))
+    drawn = "e => e.tagName != 'IMG' || (e.complete && e.naturalWidth > 10)"
+    empty = sum(not pictures.nth(i).evaluate(drawn) for i in range(pictures.count()))
     text = "\n".join(page.locator(f"{PANEL} .jp-OutputArea-output").all_inner_texts())
-    seen = {"notebook": name, "seconds": round(taken, 1), "code cells": len(prompts), "run": sum(bool(re.fullmatch(r"\[\d+\]:", p)) for p in prompts),
-            "errors": len(errors), "figures": pictures.count(), "figures not drawn": empty, "stderr": count("[data-mime-type='application/vnd.jupyter.stderr']"),
+    seen = {"notebook": name, "seconds": round(taken, 1), "code cells": len(prompts),
+            "run": sum(bool(re.fullmatch(r"\[\d+\]:", p)) for p in prompts), "errors": len(errors), "figures": pictures.count(),
+            "figures not drawn": empty, "stderr": count("[data-mime-type='application/vnd.jupyter.stderr']"),
             "skipped cells": len(re.findall(r"^skipped: ", text, re.M)), "not tried yet": text.count("not tried")}
     scroller = page.locator(f"{PANEL} .jp-WindowedPanel-outer").first
     height, view = scroller.evaluate("e => [e.scrollHeight, e.clientHeight]")

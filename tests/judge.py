@@ -19,7 +19,7 @@ def python_of(source):
     "A cell's Python: the line of a cell magic, line magics and shell lines blanked out; None if it is no Python."
     lines = source.split("\n")
     first = next((i for i, line in enumerate(lines) if line.strip()), 0)
-    if lines[first].startswith("%%") and not re.match(r"%%(cuda|slow|time|timeit|capture|script "?\{sys|python)", lines[first]): return None
+    if lines[first].startswith("%%") and not re.match(r"%%(cuda|slow|time|timeit|capture|script .?\{sys|python)", lines[first]): return None
     lines = [re.sub(r"\S.*", "pass", line) if re.match(r"\s*[%!]", line) else line for line in lines]
     try: return ast.parse("\n".join(lines))
     except SyntaxError: return None

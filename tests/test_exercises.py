@@ -30,6 +30,7 @@ def namespace_of(notebook):
     "What a learner has in hand: the notebook's own imports and its exported definitions, in a namespace that counts as the notebook's."
     names = {}
     for _, source in code_cells(notebook):
+        if source.lstrip().startswith("%%"): continue  # a GPU cell, or one that runs in another process
         for node in getattr(python_of(source), "body", []):
             if isinstance(node, (ast.Import, ast.ImportFrom)): exec(ast.unparse(node), names)
     module = importlib.import_module(f"lesson_nb.{module_of(notebook)}")

@@ -12,7 +12,7 @@ NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
 NUMBERED = [p for p in NOTEBOOKS if re.match(r"\d\d", p.name)]
 
 # methods that strings, lists and the like have too: from the text nobody can tell whose they are, so the run-time watch judges them
-SHARED = {name for kind in (str, bytes, list, tuple, dict, set, int, float, pathlib.Path, type(re.compile("")), types.FunctionType) for name in dir(kind)}
+SHARED = {name for kind in (str, bytes, list, tuple, dict, set, slice, int, float, pathlib.Path, type(re.compile("")), types.FunctionType) for name in dir(kind)}
 
 
 def python_of(source):

@@ -1,0 +1,24 @@
+"""What this course has rebuilt of `torch.nn.functional`, under PyTorch's names: only re-exports.
+
+`import lesson_nb.functional as F` where a program has `import torch.nn.functional as F`.
+"""
+from torch import tanh  # elementwise: taken from PyTorch as it is, in the course from its first lesson
+
+from .backprop import linear, mse_loss, relu
+from .layers import embedding, gelu, leaky_relu, silu
+from .losses import cross_entropy, log_softmax, nll_loss, softmax
+from .regression import binary_cross_entropy, binary_cross_entropy_with_logits, l1_loss, logsigmoid, sigmoid
+
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", 
+           "cross_entropy", "embedding", "gelu", "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mse_loss", "nll_loss",
+           "relu", "sigmoid", "silu", "softmax", "tanh"]
+
+
+def __getattr__(name):
+    "Called for a name that is not here: say where PyTorch has it, or which name is near."
+    import difflib, torch
+    if name.startswith("__"): raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    near = difflib.get_close_matches(name, __all__, 1)
+    mend = (f"it is not rebuilt in this course; use torch.nn.functional.{name}" if hasattr(torch.nn.functional, name)
+            else f"did you mean {near[0]!r}?" if near else f"nor has torch.nn.functional; it offers {', '.join(__all__)}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: {mend}")

@@ -1,0 +1,26 @@
+"""What this course has rebuilt of `torch.nn`, under PyTorch's names: only re-exports.
+
+`from lesson_nb import nn` where a program has `from torch import nn`. The bases (Module, Parameter, Buffer) and the containers are torch's own
+objects, so that every layer here drops into any PyTorch program; ours, proven equal to them, are in `lesson_nb.modules` and
+`lesson_nb.containers`.
+"""
+from torch.nn import Buffer, Module, ModuleDict, ModuleList, Parameter, Sequential, init, utils
+
+from . import functional
+from .layers import (BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Embedding, Flatten, GELU, Identity, L1Loss, LeakyReLU, Linear, LogSigmoid,
+                     LogSoftmax, MSELoss, NLLLoss, ReLU, Sigmoid, SiLU, Softmax, Tanh)
+
+__all__ = ["BCELoss", "BCEWithLogitsLoss", "Buffer", "CrossEntropyLoss",
+           "Embedding", "Flatten", "GELU", "Identity", "L1Loss", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "Module",
+           "ModuleDict", "ModuleList", "NLLLoss", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid",
+           "Softmax", "Tanh", "functional", "init", "utils"]
+
+
+def __getattr__(name):
+    "Called for a name that is not here: say where PyTorch has it, or which name is near."
+    import difflib, torch
+    if name.startswith("__"): raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    near = difflib.get_close_matches(name, __all__, 1)
+    mend = (f"it is not rebuilt in this course; use torch.nn.{name}" if hasattr(torch.nn, name)
+            else f"did you mean {near[0]!r}?" if near else f"nor has torch.nn; it offers {', '.join(__all__)}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: {mend}")

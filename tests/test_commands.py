@@ -298,7 +298,9 @@ def test_a_run_that_hangs_is_ended_with_all_it_started(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_stops_cleanly(root):
     waits = [sys.executable, "-c", "import time; print('on', flush=True); time.sleep(60)"]
-    script = "import sys\nfrom tools import commands\ncommands.set_up = lambda **k: None\n" \
+    # a shell that starts its jobs in the background makes them ignore Ctrl-C; here it has to count
+    script = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" \
+             "from tools import commands\ncommands.set_up = lambda **k: None\n" \
              f"commands.test = lambda names: commands.stream({waits!r}, None, commands.say)\n" \
              "sys.exit(commands.main(['test']))"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -1,0 +1,75 @@
+"""How far is our convolution from PyTorch's? Forward and backward, ours / F.conv2d, NCHW, float32; pass or miss, with the noise.
+
+    python benchmarks/convolution.py [--rounds 21] [--threads N] [--first]
+
+Interleaved: in each round both sides take a turn, and the ratio is of their medians. The noise is the spread of the ratio over the
+rounds, lower to upper quartile, and beside it the ratio of PyTorch to itself, which would be 1.00 on a silent machine.
+Gradients of input, weight and bias; --first leaves out the input's, as in the first layer of a network.
+"""
+import argparse, platform, statistics, sys, time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import torch
+import torch.nn.functional as F
+from lesson_nb.convolution import conv2d
+
+# pictures, kernels, stride, padding, bar
+LAYERS = [((64, 16, 32, 32), (32, 16, 3, 3), 2, 1, 1.5), ((64, 16, 32, 32), (32, 16, 3, 3), 1, 1, 2.2), ((64, 1, 28, 28), (8, 1, 5, 5), 2, 2, 1.2),
+          ((32, 64, 56, 56), (64, 64, 3, 3), 1, 1, None), ((64, 32, 16, 16), (64, 32, 3, 3), 2, 1, None), ((64, 64, 16, 16), (128, 64, 1, 1), 1, 0, None)]
+
+
+def step_of(function, shape, weight_shape, stride, padding, input_gradient):
+    "A function that runs forward and backward once."
+    torch.manual_seed(0)
+    given = [torch.randn(size, requires_grad=True) for size in (shape, weight_shape, weight_shape[:1])]
+    given[0].requires_grad_(input_gradient)
+    flow = torch.randn_like(function(*given, stride, padding))
+    wanted = [tensor for tensor in given if tensor.requires_grad]
+    return lambda: torch.autograd.grad(function(*given, stride, padding), wanted, flow)
+
+
+def interleaved(functions, rounds, seconds=0.05):
+    "Seconds a call of each function in each round; a turn lasts about `seconds`."
+    calls = {}
+    for name, function in functions.items():
+        for _ in range(3): function()
+        start = time.perf_counter()
+        function()
+        calls[name] = max(1, int(seconds / (time.perf_counter() - start)))
+    times = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            for _ in range(calls[name]): function()
+            times[name].append((time.perf_counter() - start) / calls[name])
+    return times
+
+
+def quartiles(values): return statistics.quantiles(values, n=4)[::2]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--first", action="store_true", help="without the gradient of the input")
+    args = parser.parse_args()
+    if args.threads: torch.set_num_threads(args.threads)
+    print(f"forward + backward{' without the gradient of the input' if args.first else ''}, float32; medians of {args.rounds} interleaved rounds")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, Python {platform.python_version()}\n")
+    print(f"{'pictures, kernels, stride':44}{'ours ms':>9}{'torch ms':>9}{'ratio':>7}{'quartiles':>13}{'torch / torch':>15}   bar")
+    missed = 0
+    for shape, weight_shape, stride, padding, bar in LAYERS:
+        sides = [step_of(f, shape, weight_shape, stride, padding, not args.first) for f in (conv2d, F.conv2d, F.conv2d)]
+        times = interleaved(dict(zip(("ours", "torch", "again"), sides)), args.rounds)
+        ours, theirs, again = (statistics.median(t) for t in times.values())
+        low, high = quartiles([a / b for a, b in zip(times["ours"], times["torch"])])
+        verdict = "" if bar is None else f"{bar}   {'pass' if ours <= bar * theirs else 'MISS'}"
+        missed += bar is not None and ours > bar * theirs
+        label = f"{'x'.join(map(str, shape))} -> {weight_shape[0]}, k{weight_shape[2]}, s{stride}"
+        print(f"{label:44}{1e3 * ours:9.2f}{1e3 * theirs:9.2f}{ours / theirs:7.2f}{f'{low:.2f} - {high:.2f}':>13}{again / theirs:15.2f}   {verdict}")
+    return int(missed > 0)
+
+
+if __name__ == "__main__": sys.exit(main())

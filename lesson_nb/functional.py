@@ -5,13 +5,15 @@
 from torch import tanh  # elementwise: taken from PyTorch as it is, in the course from its first lesson
 
 from .backprop import linear, mse_loss, relu
+from .convolution import conv1d, conv2d, pad
 from .layers import embedding, gelu, leaky_relu, silu
 from .losses import cross_entropy, log_softmax, nll_loss, softmax
+from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from .regression import binary_cross_entropy, binary_cross_entropy_with_logits, l1_loss, logsigmoid, sigmoid
 
-__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", 
-           "cross_entropy", "embedding", "gelu", "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mse_loss", "nll_loss",
-           "relu", "sigmoid", "silu", "softmax", "tanh"]
+__all__ = ["adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d",
+           "cross_entropy", "embedding", "gelu", "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool2d", "mse_loss", "nll_loss",
+           "pad", "relu", "sigmoid", "silu", "softmax", "tanh"]
 
 
 def __getattr__(name):

@@ -191,7 +191,7 @@ def nll_loss(input, # log-probabilities: (N, C), (N, C, d1, ...) or (C,)
     losses = narrowed(_reduced(-rows.gather(1, labels.unsqueeze(1)).squeeze(1), labels, counts, weight, reduction), input.dtype)
     return losses.squeeze(0) if losses.ndim and input.ndim == 1 else losses
 
-# %% ../nbs/04_losses.ipynb #3c56c7b8
+# %% ../nbs/04_losses.ipynb #d60fe50c
 class _CrossEntropy(Function):
     "Scores (N, C, ...) and labels (N, ...) -> a loss each, and exp(scores - largest): kept, so an output too, so differentiable."
     @staticmethod
@@ -206,11 +206,11 @@ class _CrossEntropy(Function):
 
     @staticmethod
     def backward(ctx, grad, grad_exponentials):
-        (exponentials, labels), again, result = ctx.saved_tensors, torch.is_grad_enabled(), None
+        (exponentials, labels), result = ctx.saved_tensors, None
         if grad is not None:
-            total, grad = exponentials.sum(1, keepdim=True) if again else ctx.total, grad.unsqueeze(1)
-            result = exponentials * (grad / total)
-            result = (result.scatter_add if again else result.scatter_add_)(1, labels.unsqueeze(1), -grad)
+            again, grad = torch.is_grad_enabled(), grad.unsqueeze(1)  # again: this gradient will itself be differentiated
+            total = exponentials.sum(1, keepdim=True) if again else ctx.total
+            result = (exponentials * (grad / total)).scatter_add_(1, labels.unsqueeze(1), -grad)
         if grad_exponentials is not None:
             through = grad_exponentials * exponentials
             result = through if result is None else result + through

@@ -7,13 +7,15 @@ objects, so that every layer here drops into any PyTorch program; ours, proven e
 from torch.nn import Buffer, Module, ModuleDict, ModuleList, Parameter, Sequential, init, utils
 
 from . import functional
+from .convolution import Conv1d, Conv2d
 from .layers import (BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Embedding, Flatten, GELU, Identity, L1Loss, LeakyReLU, Linear, LogSigmoid,
                      LogSoftmax, MSELoss, NLLLoss, ReLU, Sigmoid, SiLU, Softmax, Tanh)
+from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 
-__all__ = ["BCELoss", "BCEWithLogitsLoss", "Buffer", "CrossEntropyLoss",
-           "Embedding", "Flatten", "GELU", "Identity", "L1Loss", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "Module",
-           "ModuleDict", "ModuleList", "NLLLoss", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid",
-           "Softmax", "Tanh", "functional", "init", "utils"]
+__all__ = ["AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "Buffer", "Conv1d", "Conv2d", "CrossEntropyLoss",
+           "Embedding", "Flatten", "GELU", "Identity", "L1Loss", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool2d", "Module",
+           "ModuleDict", "ModuleList", "NLLLoss", "Parameter", "ReLU", "ReflectionPad2d", "ReplicationPad2d", "Sequential", "SiLU", "Sigmoid",
+           "Softmax", "Tanh", "ZeroPad2d", "functional", "init", "utils"]
 
 
 def __getattr__(name):

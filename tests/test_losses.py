@@ -265,6 +265,16 @@ def test_third_derivative_is_pytorchs():
     torch.testing.assert_close(third(cross_entropy), third(F.cross_entropy))
 
 
+def test_loss_and_gradient_penalty_together_are_pytorchs():
+    "Gradients come back into both outputs of the Function at once."
+    def penalized(function):
+        x = scores_of((3, 4), scale=1.0).requires_grad_()
+        loss = function(x, torch.tensor([0, 2, 1]))
+        first, = torch.autograd.grad(loss, x, create_graph=True)
+        return torch.autograd.grad(loss + 3 * (first ** 2).sum(), x)[0]
+    torch.testing.assert_close(penalized(cross_entropy), penalized(F.cross_entropy))
+
+
 def test_backward_twice_gives_the_same_twice():
     x = scores_of((5, 3)).requires_grad_()
     loss = cross_entropy(x, labels_of((5, 3)))

@@ -83,6 +83,8 @@ def test_relative_precision_in_the_far_tail():
     for function in (sigmoid, logsigmoid, lambda x: logsigmoid(-x), lambda x: sigmoid(x)):
         torch.testing.assert_close(function(x).double(), function(x.double()), rtol=3e-7, atol=0)
     torch.testing.assert_close(sigmoid(x.double()), torch.sigmoid(x.double()), rtol=1e-14, atol=0)
+    for function in (sigmoid, logsigmoid, lambda x: logsigmoid(-x)):
+        torch.testing.assert_close(observed(lambda x: function(x).sum(), [x])[1].double(), observed(lambda x: function(x).sum(), [x.double()])[1], rtol=6e-7, atol=0)
 
 
 def test_sigmoid_of_whole_numbers():

@@ -189,7 +189,7 @@ class AdaptiveMaxPool2d(_Adaptive):
     "The largest numbers of `output_size` windows, and with `return_indices` their places."
     def forward(self, input): return adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
-# %% ../nbs/06b_pooling.ipynb #f27a4d76
+# %% ../nbs/06b_pooling.ipynb #2ad70641
 class _Padding(nn.Module):
     def __init__(self, padding): # (left, right, top, bottom), or one number for all
         super().__init__()
@@ -198,23 +198,23 @@ class _Padding(nn.Module):
             raise ValueError(f"{type(self).__name__}: expected one whole number or (left, right, top, bottom), got {padding!r}")
 
     def forward(self, input):
-        if self.mode != "constant" and input.ndim not in (3, 4):
+        if self.kind != "constant" and input.ndim not in (3, 4):
             raise RuntimeError(f"{type(self).__name__}: expected (images, channels, height, width) or (channels, height, width), got shape {tuple(input.shape)}")
-        return pad(input, self.padding, self.mode)
+        return pad(input, self.padding, self.kind)
 
     def extra_repr(self): return str(self.padding)
 
 
 class ZeroPad2d(_Padding):
     "Zeros around pictures: (left, right, top, bottom) of them, or one number for all; below zero cuts off."
-    mode, value = "constant", 0.0
+    kind, value = "constant", 0.0
 
 
 class ReflectionPad2d(_Padding):
     "Pictures go on beyond their border as in a mirror, the last pixel standing once. Margins smaller than the picture."
-    mode = "reflect"
+    kind = "reflect"
 
 
 class ReplicationPad2d(_Padding):
     "Pictures go on beyond their border as they ended."
-    mode = "replicate"
+    kind = "replicate"

@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 import numpy as np, pytest, torch
 from lesson_nb import data_catalog, data_fetching, datasets as loaders
-from lesson_nb.data_catalog import DataError, Dataset, File, Unavailable, cache_folder, data_folder, datasets, files_in, list_datasets, where_is
+from lesson_nb.data_catalog import DataError, CatalogEntry, File, Unavailable, cache_folder, data_folder, datasets, files_in, list_datasets, where_is
 from lesson_nb.data_fetching import fetch, kept, locate, plain_bytes, record_of, replacing, sha256_of, unpack
 
 REAL = os.environ.get("LESSON_NB_DATA")  # as given to this test run; the tests themselves set and unset it
@@ -99,7 +99,7 @@ def test_error_names_every_mirror(address, tmp_path, monkeypatch):
 def toy(address, monkeypatch):
     "A data set of one file in the catalogue; call it to say which mirrors it has."
     def register(*paths, **settings):
-        monkeypatch.setitem(datasets, "toy", Dataset("toy", "Toy", ((wanted(address, *paths, **settings),),), "none", "nobody", "a toy"))
+        monkeypatch.setitem(datasets, "toy", CatalogEntry("toy", "Toy", ((wanted(address, *paths, **settings),),), "none", "nobody", "a toy"))
         return cache_folder()/"toy"/settings.get("name", "file.bin")
     return register
 

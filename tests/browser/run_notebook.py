@@ -58,6 +58,26 @@ def choose(page, *labels):
         entry.hover() if number < len(labels) - 1 else entry.click()
 
 
+def choose_until(page, happened, *labels, tries=6):
+    "Choose a menu entry, again if the page was not ready for it: `happened` has to become true within five seconds."
+    for _ in range(tries):
+        choose(page, *labels)
+        for _ in range(20):
+            if happened(): return
+            page.wait_for_timeout(250)
+        page.keyboard.press("Escape")
+    raise SystemExit(f"{' > '.join(labels)}: chosen {tries} times without effect")
+
+
+def settle(page, selector):
+    "Wait until the number of such elements stays the same for a second."
+    last, still = -1, 0
+    while still < 4:
+        now = page.locator(selector).count()
+        last, still = now, still + 1 if now == last else 0
+        page.wait_for_timeout(250)
+
+
 def wait_until_idle(page, name, out, seconds):
     "Wait until no cell is waiting or running any more; if that takes too long, say which cell runs."
     deadline = time.time() + seconds
@@ -76,10 +96,11 @@ def look(page, name, out, seconds):
     "Run one notebook; returns what was seen."
     page.wait_for_selector(f"{PANEL} .jp-CodeCell", timeout=60_000)
     page.wait_for_selector(f"{PANEL} .jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=60_000)
-    choose(page, "Edit", "Clear Outputs of All Cells")
-    assert page.locator(f"{PANEL} .jp-OutputArea-output").count() == 0, "outputs were not cleared"
+    outputs, prompts = f"{PANEL} .jp-OutputArea-output", f"{PANEL} .jp-CodeCell .jp-InputPrompt"
+    settle(page, outputs)
+    choose_until(page, lambda: page.locator(outputs).count() == 0, "Edit", "Clear Outputs of All Cells")
     started = time.time()
-    choose(page, "Run", "Run All Cells")
+    choose_until(page, lambda: any(re.search(r"[*\d]", text) for text in page.locator(prompts).all_inner_texts()), "Run", "Run All Cells")
     wait_until_idle(page, name, out, seconds)
     taken = time.time() - started
     page.wait_for_timeout(1500)                                                 # the last figures are painted

@@ -4,9 +4,9 @@
 objects, so that every layer here drops into any PyTorch program; ours, proven equal to them, are in `lesson_nb.modules` and
 `lesson_nb.containers`.
 """
-from torch.nn import Buffer, Module, ModuleDict, ModuleList, Parameter, Sequential, init, utils
+from torch.nn import Buffer, Module, ModuleDict, ModuleList, Parameter, Sequential, utils
 
-from . import functional
+from . import functional, init
 from .convolution import Conv1d, Conv2d
 from .layers import (BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Embedding, Flatten, GELU, Identity, L1Loss, LeakyReLU, Linear, LogSigmoid,
                      LogSoftmax, MSELoss, NLLLoss, ReLU, Sigmoid, SiLU, Softmax, Tanh)

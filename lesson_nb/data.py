@@ -18,8 +18,8 @@ from .samplers import SequentialSampler, Subset, SubsetRandomSampler, TensorData
 from .samplers import epochs_of, is_plain, offers, random_split
 from .workers import COLLATING, STARTED, EndOfStream, WorkerPool, get_worker_info, whereabouts
 
-# %% ../nbs/07c_data.ipynb #9a49495e
-_GROUP = 2**21   # bytes that are read in one call
+# %% ../nbs/07c_data.ipynb #78bd77bb
+_GROUP = 2**22   # bytes that are read in one call
 
 
 def _is_memory(dataset):
@@ -50,7 +50,7 @@ def _with_helper(read, tasks):
 def read_in_groups(tasks, # an iterable of (batch,) int64 tensors of indices
                    dataset): # with `get_batch`
     "Yield `dataset.get_batch(indices)` for each task. A call has its price: small batches are cut from a group that is read together."
-    torch.empty(8 * _GROUP, dtype=torch.uint8)   # a large block, given back at once, after which glibc keeps what it is given back
+    torch.empty(4 * _GROUP, dtype=torch.uint8)   # a large block, given back at once, after which glibc keeps what it is given back
     tasks = iter(tasks)
     def read(group): return [len(indices) for indices in group], dataset.get_batch(torch.cat(group))
     for first in islice(tasks, 1):

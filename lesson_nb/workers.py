@@ -83,7 +83,7 @@ def _lying(sheet, start, size, dtype, shape):
     "The tensor that lies in these bytes of a sheet."
     return sheet[start:start + size].view(dtype).view(shape)
 
-# %% ../nbs/07b_workers.ipynb #f40700ef
+# %% ../nbs/07b_workers.ipynb #ff8b6345
 _ends = weakref.WeakSet()   # this process's ends of its workers' pipes
 
 
@@ -92,14 +92,17 @@ def _work(pipe, worker, count, dataset, make_reader, base_seed, init_fn, progres
     signal.signal(signal.SIGINT, signal.SIG_IGN)   # Ctrl-C is the main process's affair
     for end in list(_ends): end.close()            # a fork copied them, and a copy left open would hide the main process's death
     torch.set_num_threads(1)
-    epoch, read, failure, waiting, slots = None, None, None, deque(), _Slots(sheets)
+    epoch, read, failure, waiting, slots, parent = None, None, None, deque(), _Slots(sheets), os.getppid()
     _settle(worker, count, dataset, base_seed)
     try:
         if init_fn is not None: init_fn(worker)
     except Exception as error: failure = _described(error, "in worker_init_fn")
     with suppress(EOFError, OSError):              # the end: by the main process's will, or because it is no more
         while True:
-            while not waiting or pipe.poll(): waiting.append(pipe.recv())
+            while not waiting or pipe.poll():
+                while not pipe.poll(5):   # should somebody else hold a copy of the other end: is the main process still there?
+                    if os.getppid() != parent: return
+                waiting.append(pipe.recv())
             asked, progress[1], task = waiting.popleft()
             if waiting and waiting[-1][0] != asked: continue   # of an epoch that was broken off
             answer, progress[0] = failure, STARTED

@@ -384,6 +384,17 @@ def test_ctrl_c_while_the_workers_start():
 
 
 @pytest.mark.skipif(os.name == "nt" or not FORK, reason="process groups")
+def test_kill_9_is_noticed_though_somebody_holds_the_pipes():
+    program = PROGRAM.format(root=str(ROOT), item=0.0, step=0.05, persistent=False)
+    program = program.replace("        if i == 0:", "        if i == 0 and os.fork() == 0: time.sleep(30); os._exit(0)\n        if i == 0:")
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    pids = [int(p) for p in process.stdout.readline().split()[1:]]
+    process.kill()
+    try: assert len(pids) == 2 and not wait_until_gone(pids, 12)
+    finally: os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.name == "nt" or not FORK, reason="process groups")
 @pytest.mark.parametrize("persistent", [False, True])
 def test_kill_9_of_the_main_process_ends_its_workers(persistent):
     process, pids = started(item=0.0, step=0.05, persistent=persistent)

@@ -36,7 +36,7 @@ class Many:
             return self if method.endswith("_") else Many(found)
         return call
 
-# %% ../nbs/08a_stepping.ipynb #f75dc5f9
+# %% ../nbs/08a_stepping.ipynb #55638001
 STRETCH = 2**15  # numbers that a core works on at a time: parameter, gradient, two states and a helper fit into its cache
 
 
@@ -64,8 +64,10 @@ class _Piece:
             for state, view in zip(states, memory[-1][1]): state[name] = view
         self.chunks = list(zip(*(flat.split(chunk) for flat, _ in memory)))
         self.gradient, self.views = self.lay([]) if len(params) > 1 else (None, None)
-        runs = [[i for i, _ in run] for _, run in itertools.groupby(enumerate(map(_rest, params)), key=lambda pair: pair[1])]
-        self.runs = [(run[0], run[-1] + 1, _rest(params[run[0]]), slice(ends[run[0]], ends[run[-1] + 1])) for run in runs]
+        self.runs = []   # neighbours that one `cat` joins, and the place for them; None where it cannot
+        for rest, run in itertools.groupby(range(len(params) if len(params) > 1 else 0), key=lambda i: _rest(params[i])):
+            first, last = (run := list(run))[0], run[-1] + 1
+            self.runs.append((first, last, rest if rest is None else self.gradient[ends[first] : ends[last]].view(-1, *rest)))
 
     def lay(self, tensors):
         "One flat memory with room for all, of the parameters' dtype and device; a view of it for each, filled from `tensors`."
@@ -80,12 +82,12 @@ class _Piece:
             (shape, stride, _), grad = self.layout[0], grads[0]
             if grad.stride() != stride: grad = torch.empty_strided(shape, stride, dtype=grad.dtype, device=grad.device).copy_(grad)
             return grad.as_strided((grad.numel(),), (1,))
-        for first, last, rest, place in self.runs:
-            if rest is None: torch._foreach_copy_(self.views[first:last], grads[first:last])
-            else: torch.cat(grads[first:last], out=self.gradient[place].view(-1, *rest))
+        for first, last, place in self.runs:
+            if place is None: torch._foreach_copy_(self.views[first:last], grads[first:last])
+            else: torch.cat(grads[first:last], out=place)
         return self.gradient
 
-# %% ../nbs/08a_stepping.ipynb #6653eafc
+# %% ../nbs/08a_stepping.ipynb #40ff3a57
 class _Flat:
     "Those parameters of a group that have had a gradient, with their states, in pieces of flat memory."
     def __init__(self, group, members, states, names, book):
@@ -108,8 +110,7 @@ class _Flat:
 
     def is_whole(self, group, names, book):
         "Whether parameters and states are still those that were laid down, and where they were laid."
-        try:
-            return (names == self.names and len(group["params"]) == len(self.everybody) and all(map(operator.is_, group["params"], self.everybody))
+        try: return (names == self.names and len(group["params"]) == len(self.everybody) and all(map(operator.is_, group["params"], self.everybody))
                     and list(map(Tensor.data_ptr, self.params)) == self.addresses and all(p.grad is None for p in self.others)
                     and len(book) == len(self.book) and all(map(operator.is_, book.values(), self.book))
                     and all(all(map(operator.is_, map(operator.itemgetter(name), self.states), views)) for name, views in zip(names, self.views)))
@@ -128,15 +129,15 @@ def _refuse_to_move(params):
         if start < end: raise ValueError(f"flat=True: parameters of shapes {tuple(shape)} and {tuple(other)} share memory, and would part; "
                                          f"use the same Parameter in both places, or flat=False")
 
-# %% ../nbs/08a_stepping.ipynb #540d4bc5
+# %% ../nbs/08a_stepping.ipynb #a4ecb170
 class _Ways(torch.optim.Optimizer):
     "The three ways in which a `Stepper` applies its rule to the parameters of a group."
     def _ready(self, group):
         "The parameters that have a gradient, with it."
         ready = [(p, grad) for p in group["params"] if (grad := p.grad) is not None]
         for p, grad in ready:
-            if grad.is_sparse: raise RuntimeError(f"{type(self).__name__}: expected dense gradients, got a sparse one of shape {tuple(p.shape)}; "
-                                                  f"leave out sparse=True (nn.Embedding), or use torch.optim")
+            if grad.is_sparse: raise RuntimeError(f"{type(self).__name__}: expected dense gradients, got a sparse one of shape {tuple(p.shape)}; leave out "
+                                                  f"sparse=True (nn.Embedding), or use torch.optim")
         return ready
 
     def _state(self, p, group, names):

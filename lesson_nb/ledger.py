@@ -113,6 +113,7 @@ def complaint(ledger, # as read by read_ledger
              ):
     "None if `spelling` may be used, else one sentence that says where it opens and what to use until then."
     head, _, last = spelling.partition(".")
+    if last and spelling in ledger._free: return None
     if head in ("torch", "x") and {last, last.rstrip("_"), last.strip("_"), last.partition(".")[0]} & ledger._free: return None
     symbol = ledger.find(spelling)
     if symbol is None:

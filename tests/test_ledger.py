@@ -157,6 +157,13 @@ def test_watch_looks_only_at_the_notebook():
     watched("x @ x", allowed={"matmul"})
 
 
+def test_watch_lets_torchs_optimizers_call_their_profiler():
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    watched("optimizer.step(); optimizer.zero_grad()", optimizer=torch.optim.SGD([weight], 0.1))
+    assert torch.allclose(weight, torch.tensor([0.9, 0.9])) and weight.grad is None
+
+
 def test_watch_pauses_and_resumes():
     namespace = {"x": torch.randn(2, 2)}
     with Watch(ledger, "01_matmul", set(), namespace) as watch:

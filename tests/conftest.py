@@ -15,6 +15,16 @@ settings.register_profile("course", deadline=None, derandomize=True, database=No
 settings.load_profile("course")
 
 
+@pytest.fixture
+def one_thread():
+    "Numbers this small are slower on two threads, and much slower on a busy machine."
+    import torch
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def root():
     "The repository."

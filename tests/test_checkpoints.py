@@ -8,15 +8,7 @@ from lesson_nb.callbacks import GradientAccumulation
 from lesson_nb.checkpoints import Best, Checkpoint, EarlyStopping, SaveBest, generators_in, generators_of, monitored, random_state, set_random_state
 from lesson_nb.learner import AvgStats, Callback, Learner, Recorder, load_state, save_state
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    "Numbers this small are slower on two threads, and much slower on a busy machine."
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
+pytestmark = pytest.mark.usefixtures("one_thread")
 x, y = torch.randn(90, 4, generator=torch.Generator().manual_seed(0)), torch.randint(3, (90,), generator=torch.Generator().manual_seed(1))
 
 

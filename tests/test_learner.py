@@ -5,15 +5,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from lesson_nb.learner import (MARK, AvgStats, Callback, CancelFitException, CSVLogger, Learner, Recorder, WeightedMean, examples_in, load_state, save_state)
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    "Numbers this small are slower on two threads, and much slower on a busy machine."
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
+pytestmark = pytest.mark.usefixtures("one_thread")
 x, y = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)), torch.randn(50, 2, generator=torch.Generator().manual_seed(1))
 
 

@@ -4,15 +4,7 @@ import pytest, torch
 from torch import nn
 from lesson_nb.runner import (EVENTS, Callback, CancelBatchException, CancelEpochException, CancelFitException, CancelStepException, Runner, check_callback)
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    "Numbers this small are slower on two threads, and much slower on a busy machine."
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
+pytestmark = pytest.mark.usefixtures("one_thread")
 TRAIN = ["before_batch", "after_pred", "after_loss", "before_backward", "after_backward", "before_step", "after_step", "after_batch", "cleanup_batch"]
 VALID = ["before_batch", "after_pred", "after_loss", "after_batch", "cleanup_batch"]
 EPOCH = ["before_epoch", "before_train", *TRAIN, *TRAIN, "after_train", "before_validate", *VALID, "after_validate", "after_epoch", "cleanup_epoch"]

@@ -2,6 +2,8 @@
 import copy, inspect, math, pickle, subprocess, sys, warnings
 from pathlib import Path
 import pytest, torch
+import filling
+from filling import FLOATS, LAYOUTS, RECENT
 import torch.nn.functional as F
 from torch import nn
 from lesson_nb import init, initialization
@@ -10,28 +12,15 @@ from lesson_nb.initialization import ShiftedReLU, dirac_, eye_, fan_in_and_fan_o
 from lesson_nb.proof import assert_same
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-RECENT = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 13)  # before, PyTorch drew truncated normals by another method
 CASES = [("uniform_", {}), ("uniform_", {"a": -1.0, "b": 3.0}), ("uniform_", {"a": 2, "b": 2}), ("normal_", {}), ("normal_", {"mean": -2.0, "std": 0.3}), ("normal_", {"std": 0}),
          ("xavier_uniform_", {}), ("xavier_uniform_", {"gain": 2.5}), ("xavier_normal_", {}), ("xavier_normal_", {"gain": 5 / 3}),
          ("kaiming_uniform_", {}), ("kaiming_uniform_", {"a": math.sqrt(5)}), ("kaiming_uniform_", {"mode": "fan_out", "nonlinearity": "relu"}), ("kaiming_uniform_", {"mode": "FAN_OUT"}),
          ("kaiming_normal_", {}), ("kaiming_normal_", {"a": 0.2, "mode": "fan_out"}), ("kaiming_normal_", {"nonlinearity": "tanh"}), ("kaiming_normal_", {"nonlinearity": "selu"}),
          ("constant_", {"val": 0.3}), ("ones_", {}), ("zeros_", {})]
 MATRICES = [("eye_", {})]
-LAYOUTS = {"plain": lambda *s, dtype: torch.full(s, 7, dtype=dtype), "transposed": lambda *s, dtype: torch.full(s, 7, dtype=dtype).mT.contiguous().mT,
-           "every second": lambda *s, dtype: torch.full((*s, 2), 7, dtype=dtype)[..., 0], "parameter": lambda *s, dtype: nn.Parameter(torch.full(s, 7, dtype=dtype))}
 
 
-def both(name, make, kwargs, places=(initialization, nn.init)):
-    "What ours and torch's make of a tensor under one seed, and their next random number."
-    found = []
-    for place in places:
-        tensor = make()
-        torch.manual_seed(5)
-        result = getattr(place, name)(tensor, **kwargs)
-        assert result is tensor and result.grad is None
-        found.append((result.detach(), torch.rand(1)))
-    return found
+def both(name, make, kwargs): return filling.both(name, make, kwargs, (initialization, nn.init))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -1,29 +1,18 @@
 """The starts of lesson 12a beside torch's: the same numbers where they are drawn alike, else by distribution; layouts, dtypes, errors; LSUV."""
 import copy, math
 import pytest, torch
+import filling
+from filling import FLOATS, LAYOUTS, RECENT
 from torch import nn
 from lesson_nb import nn as ours_nn, starts
 from lesson_nb.starts import lsuv_init, orthogonal_, sparse_, trunc_normal_
 
-FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-RECENT = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 13)  # before, PyTorch drew truncated normals by another method
 TRUNCATED = [("trunc_normal_", {}), ("trunc_normal_", {"std": 0.02}), ("trunc_normal_", {"mean": 1.0, "std": 2.0, "a": 0.0, "b": 5.0}), ("trunc_normal_", {"a": 1.0, "b": 1.5}),
              ("trunc_normal_", {"a": -0.1, "b": 0.2}), ("trunc_normal_", {"mean": 3.5, "a": -2.0, "b": 2.0})]
 SPARSE = [("sparse_", {"sparsity": 0.3}), ("sparse_", {"sparsity": 0.0, "std": 2.0}), ("sparse_", {"sparsity": 1.0})]
-LAYOUTS = {"plain": lambda *s, dtype: torch.full(s, 7, dtype=dtype), "transposed": lambda *s, dtype: torch.full(s, 7, dtype=dtype).mT.contiguous().mT,
-           "every second": lambda *s, dtype: torch.full((*s, 2), 7, dtype=dtype)[..., 0], "parameter": lambda *s, dtype: nn.Parameter(torch.full(s, 7, dtype=dtype))}
 
 
-def both(name, make, kwargs, places=(starts, nn.init)):
-    "What ours and torch's make of a tensor under one seed, and their next random number."
-    found = []
-    for place in places:
-        tensor = make()
-        torch.manual_seed(5)
-        result = getattr(place, name)(tensor, **kwargs)
-        assert result is tensor and result.grad is None
-        found.append((result.detach(), torch.rand(1)))
-    return found
+def both(name, make, kwargs): return filling.both(name, make, kwargs, (starts, nn.init))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -8,7 +8,7 @@ PYTHON ?= python3
 help setup lab:
 	@"$(PYTHON)" tools/run.py $@
 
-# NB=nbs/01_matmul.ipynb: only this one
+# NB=nbs/01_matmul.ipynb: only this one; make test SEED=3: with other random numbers
 test notebooks:
 	@"$(PYTHON)" tools/run.py $@ $(NB)
 

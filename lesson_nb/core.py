@@ -95,7 +95,7 @@ def begin(lesson, # this notebook's name without its ending, for instance "04_lo
     state.update(lesson=lesson, ledger=ledger, allowed=ledger.allowed(lesson))
     load_magics()
     use_plot_style()
-    seed_everything()
+    seed_everything(int(os.environ.get("LESSON_NB_SEED") or 0))
     log_event("begin")
     here = [name for name, (where, _) in ledger.unlocked.items() if where == lesson]
     names = [name for name, *_ in ledger.table() if name in state["allowed"]]

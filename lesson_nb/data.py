@@ -59,7 +59,7 @@ def read_in_groups(tasks, # an iterable of (batch,) int64 tensors of indices
         cuttable = type(columns) is list and all(isinstance(c, Tensor) and len(c) == len(first) for c in columns)
         count = max(1, _GROUP // max(1, sum(c.nbytes for c in columns))) if cuttable else 1
         groups = iter(lambda: list(islice(tasks, count)), [])
-        for sizes, columns in (_with_helper if _is_memory(dataset) else map)(read, groups):
+        for sizes, columns in (_with_helper if _is_memory(dataset) and torch.get_num_threads() == 1 else map)(read, groups):
             if len(sizes) == 1: yield columns
             else: yield from map(list, zip(*(column.split(sizes) for column in columns)))
 

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import nn
 from torch.autograd import Function
+from .autograd import Relu
 from .backprop import linear, mse_loss, reduction_name, relu
 from .losses import cross_entropy, log_softmax, nll_loss, require_floats, softmax, widened
 from .regression import binary_cross_entropy, binary_cross_entropy_with_logits, l1_loss, logsigmoid, sigmoid
@@ -204,7 +205,7 @@ class _InPlace(nn.Module):
 
 class ReLU(_InPlace):
     "Zero for what is below zero."
-    def forward(self, input): return relu(input, self.inplace)
+    def forward(self, input): return Relu.apply(input) if input.is_floating_point() and not self.inplace else relu(input, self.inplace)
 
 
 class SiLU(_InPlace):

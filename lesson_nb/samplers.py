@@ -28,13 +28,14 @@ class IterableDataset(Dataset):
 
 # %% ../nbs/07_samplers.ipynb #4b208e40
 def _rows(tensor, indices):
-    "`tensor[indices]`, copied; plain tensors by numpy, row by row and in this thread alone: nothing waits for a core that is busy."
-    if len(indices) and not 0 <= indices.min() <= indices.max() < len(tensor): indices = torch.arange(len(tensor))[indices]  # or IndexError
-    if not is_plain(tensor) or not len(indices): return tensor.index_select(0, indices.to(tensor.device))
-    batch = tensor.new_empty(len(indices), *tensor.shape[1:])
-    data, out = (t.view(len(t), -1).view(torch.uint8).numpy() for t in (tensor, batch))   # rows of bytes, whatever the dtype
-    data.take(indices.numpy(), 0, out, "clip")
-    return batch
+    "`tensor[indices]`, copied; where torch has one thread, plain tensors by numpy, row by row: other threads go on meanwhile."
+    where = indices.numpy()   # small calls of numpy's, not of torch's: at each of those, two threads would wait for each other
+    if len(where) and not 0 <= where.min() <= where.max() < len(tensor): where = torch.arange(len(tensor))[indices].numpy()  # or IndexError
+    if torch.get_num_threads() > 1 or not is_plain(tensor) or not len(where): return tensor.index_select(0, torch.from_numpy(where).to(tensor.device))
+    try: data = tensor.numpy()
+    except TypeError: data = tensor.view(len(tensor), -1).view(torch.uint8).numpy()   # bfloat16 and the like: rows of bytes
+    batch = torch.from_numpy(data.take(where, 0, mode="clip"))
+    return batch if batch.dtype == tensor.dtype else batch.view(tensor.dtype).view(-1, *tensor.shape[1:])
 
 
 def is_plain(t # a tensor

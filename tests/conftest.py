@@ -1,4 +1,4 @@
-"What all tests share: no window, no download, the repository's tools, and Hypothesis that gives the same examples every time."
+"What all tests share: no window, no download, the repository's tools, and random numbers that are the same every time, unless LESSON_NB_SEED asks for others."
 import os, sys
 from pathlib import Path
 
@@ -11,8 +11,16 @@ if str(ROOT) not in sys.path: sys.path.insert(0, str(ROOT))
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("course", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+SEED = int(os.environ.get("LESSON_NB_SEED") or 0)
+settings.register_profile("course", deadline=None, derandomize=not SEED, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("course")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    "Each test draws from the same seed, whichever ran before it."
+    from lesson_nb.core import seed_everything
+    seed_everything(SEED)
 
 
 @pytest.fixture

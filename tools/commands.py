@@ -13,7 +13,8 @@ python3 tools/run.py COMMAND      (on Windows: py tools\\run.py COMMAND; with ma
 
   setup                 install everything into .venv, here in the repository (the others do it too if need be)
   lab [ARGUMENTS]       open JupyterLab on nbs/index.ipynb; ARGUMENTS and $LAB_ARGS go to JupyterLab
-  test [NOTEBOOK...]    everything: the export is clean, every notebook runs, pytest passes; or only the notebooks named
+  test [NOTEBOOK...] [--seed N]   everything: the export is clean, every notebook runs, pytest passes; or only the notebooks
+                        named; with other random numbers if N is not 0
   notebooks [NOTEBOOK...]   re-run the lessons and store their outputs, export them, renew the generated tables
   results [NOTEBOOK...] [--seeds N]   the same with the long runs on real data; writes nbs/results.toml
   help                  this
@@ -433,7 +434,8 @@ def pytest_stage(log, folder, minutes):
     "The tests in tests/."
     report = Path(folder)/"pytest.xml"
     color = ["--color=yes"] if sys.stdout.isatty() else []
-    command = [str(venv_python()), "-m", "pytest", "-q", "--durations=5", f"--junitxml={report}", *color]
+    seed = [f"--hypothesis-seed={os.environ['LESSON_NB_SEED']}"] if os.environ.get("LESSON_NB_SEED") else []
+    command = [str(venv_python()), "-m", "pytest", "-q", "--durations=5", f"--junitxml={report}", *color, *seed]
     with Stage("pytest") as stage:
         status = stream(command, child_environment(LESSON_NB_OFFLINE=1, LESSON_NB_RUN_LOG=log, PYTHONUNBUFFERED=1), say, minutes)
         counts = read_junit(report)
@@ -518,7 +520,14 @@ def main(arguments):
         if command in ("help", "-h", "--help"): say(HELP)
         elif command == "setup": set_up(quiet=False)
         elif command == "lab": set_up(); return lab(rest)
-        elif command == "test": set_up(); return test(rest)
+        elif command == "test":
+            parser = argparse.ArgumentParser(prog="run.py test")
+            parser.add_argument("notebooks", nargs="*")
+            parser.add_argument("--seed", type=int, default=os.environ.get("SEED") or None, help="what lessons and tests draw from; 0 if not given")
+            chosen = parser.parse_args(rest)
+            if chosen.seed is not None: os.environ["LESSON_NB_SEED"] = str(chosen.seed)
+            set_up()
+            return test(chosen.notebooks)
         elif command == "notebooks": set_up(); return in_venv("notebooks", *map(str, find_notebooks(rest)))
         elif command == "results":
             parser = argparse.ArgumentParser(prog="run.py results")

@@ -102,7 +102,7 @@ def spelling_of(dotted, # torch's own dotted name, for instance "torch.nn.functi
             break
     head, _, last = name.rpartition(".")
     if short_dunder := re.fullmatch(r"__(\w+?)__", last): last = short_dunder[1]
-    if head.startswith("nn.") and head != "nn.init": head = "nn"
+    if head.startswith("nn.") and head not in ("nn.init", "nn.utils"): head = "nn"
     return f"{head}.{last}" if head else last
 
 # %% ../nbs/00_ledger.ipynb #1ef4daa1

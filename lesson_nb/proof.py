@@ -89,20 +89,22 @@ def _leaves(value, path="output"):
 def evaluate(function, # or module
              arguments, # tensors in the layout wanted
              kwargs, case, # cotangents (what flows back into the outputs) take their layout from the case too
-             seed=0, # of what flows back
+             seed=0, # of what flows back, and of what the function draws
              jolt=0, # if not 0: change each float that goes in by about a unit in the last place of float32, at random by this seed
              grad=True, # compute gradients of the float arguments and of a module's parameters
             ):
     "Everything observable of one call: path -> tensor or value, for outputs, changed inputs, gradients and buffers."
     generator, eps = torch.Generator().manual_seed(jolt), torch.finfo(torch.float32).eps
-    def jolted(t): return t * (1 + eps * (2 * torch.rand(t.shape, generator=generator, dtype=torch.float64) - 1)).to(t) if jolt else t
+    def jolted(t): return t * (1 + eps * (2 * torch.rand(t.shape, generator=generator, dtype=torch.float64) - 1)).to(t) if jolt else t.clone()
     def is_float(v): return isinstance(v, torch.Tensor) and v.is_floating_point()
-    given = [arrange(jolted(a), case).detach().requires_grad_(grad) if is_float(a) else arrange(a, case) if isinstance(a, torch.Tensor) else a for a in arguments]
+    given = [arrange(jolted(a), case).detach().requires_grad_(grad) if is_float(a) else arrange(a.clone(), case) if isinstance(a, torch.Tensor) else a for a in arguments]
     before = [g.detach().clone() if isinstance(g, torch.Tensor) else g for g in given]
     parameters = dict(function.named_parameters()) if isinstance(function, torch.nn.Module) else {}
     with torch.no_grad():
         for p in parameters.values(): p.copy_(jolted(p))
-    seen = dict(_leaves(function(*given, **kwargs)))
+    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_initialized() else []):
+        torch.manual_seed(seed)
+        seen = dict(_leaves(function(*given, **kwargs)))
     result = {path: value.detach() if isinstance(value, torch.Tensor) else value for path, value in seen.items()}
     result |= {f"argument {i} after the call": g.detach() for i, g in enumerate(given) if isinstance(g, torch.Tensor) and not torch.equal(g, before[i])}
     result |= {f"buffer {name}": b.detach().clone() for name, b in (function.named_buffers() if parameters or hasattr(function, "named_buffers") else ())}

@@ -72,6 +72,8 @@ def test_spellings_exist_in_torch():
     ["from torch import *"],
     ["from torch.optim import SGD", "SGD([], 0.1)"],
     ["import torch", "torch.utils.data.DataLoader([])"],
+    ["import torch", "torch.nn.utils.clip_grad_norm_([], 1.0)"],
+    ["from torch.nn import utils", "utils.clip_grad_value_([], 1.0)"],
 ], ids=lambda cells: cells[-1][:40])
 def test_judge_finds_a_locked_use(tmp_path, cells):
     assert locked_uses(write_notebook(tmp_path / "01_matmul.ipynb", *cells), ledger)

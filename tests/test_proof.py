@@ -216,3 +216,22 @@ def test_unlock_refuses_another_symbol_a_typo_and_a_marked_cell():
 def test_failed_proof_does_not_unlock():
     with pytest.raises(AssertionError): assert_same(lambda x: x.clamp_min(1e-3), F.relu, floats("n", 4))
     with pytest.raises(LedgerError): unlock("F.relu")
+
+
+def test_functions_that_write_in_place_get_copies():
+    x = torch.tensor([1.0, 2.0])
+    for _ in range(2): assert evaluate(lambda x: x.mul_(3), [x], {}, "typical", grad=False)["argument 0 after the call"].tolist() == [3, 6]
+    assert_same(lambda x: x.add_(1), lambda x: x.copy_(x + 1), floats(3, 4), grad=False)
+    with pytest.raises(AssertionError, match="output"): assert_same(lambda x: x.add_(2), lambda x: x.copy_(x + 1), floats(3, 4), grad=False)
+    labels_given = torch.tensor([1, 2])
+    evaluate(lambda x: x.add_(1), [labels_given], {}, "typical", grad=False)
+    assert labels_given.tolist() == [1, 2]
+
+
+def test_functions_that_draw_get_the_same_numbers():
+    def half(x): return x * (torch.rand(x.shape, dtype=x.dtype) < 0.5)
+    def other_half(x): return x * (torch.rand(x.shape, dtype=x.dtype) >= 0.5)
+    before = torch.get_rng_state()
+    assert_same(lambda x: half(x), half, floats("n", 9))
+    assert torch.equal(torch.get_rng_state(), before), "a proof draws nothing from the lesson's own random numbers"
+    with pytest.raises(AssertionError): assert_same(other_half, half, floats("n", 9))

@@ -29,9 +29,10 @@ class IterableDataset(Dataset):
 # %% ../nbs/07_samplers.ipynb #4b208e40
 def _rows(tensor, indices):
     "`tensor[indices]`, copied; where torch has one thread, plain tensors by numpy, row by row: other threads go on meanwhile."
-    where = indices.numpy()   # small calls of numpy's, not of torch's: at each of those, two threads would wait for each other
+    where = indices.numpy()   # small calls of numpy's: torch's let go of Python's lock, and beside a second thread wait to get it back
     if len(where) and not 0 <= where.min() <= where.max() < len(tensor): where = torch.arange(len(tensor))[indices].numpy()  # or IndexError
-    if torch.get_num_threads() > 1 or not is_plain(tensor) or not len(where): return tensor.index_select(0, torch.from_numpy(where).to(tensor.device))
+    if torch.get_num_threads() > 1 or not is_plain(tensor) or not len(where):
+        return tensor.index_select(0, torch.from_numpy(where).to(tensor.device))
     try: data = tensor.numpy()
     except TypeError: data = tensor.view(len(tensor), -1).view(torch.uint8).numpy()   # bfloat16 and the like: rows of bytes
     batch = torch.from_numpy(data.take(where, 0, mode="clip"))
@@ -61,7 +62,7 @@ class TensorDataset(Dataset):
 
     def get_batch(self, indices): # whole numbers: a list, or (batch,) int64
         "A list of (batch, ...): copies of these rows of each tensor. Raises IndexError where there is no such row."
-        indices = torch.as_tensor(indices, dtype=torch.int64)
+        indices = torch.as_tensor(indices, dtype=torch.int64, device="cpu")
         return [_rows(t, indices) for t in self.tensors]
 
 # %% ../nbs/07_samplers.ipynb #5eefa099

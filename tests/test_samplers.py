@@ -40,7 +40,9 @@ def test_tensor_dataset_is_torchs(index):
 
 @pytest.mark.parametrize("indices", [[0], [3, 1, 1, 9], [], [-1, 0], list(range(10))], ids=str)
 @pytest.mark.parametrize("tensor", [x, y, x.T.contiguous().T, x[:, 0], x.expand(3, 10, 2).transpose(0, 1), x > 3, x.to(torch.bfloat16), x.to(torch.complex64), torch.zeros(10, 0)], ids=lambda t: f"{str(t.dtype)[6:]} {tuple(t.shape)}")
-def test_whole_batches_are_the_rows(tensor, indices):
+@pytest.mark.parametrize("threads", [1, 2])   # two ways of reading
+def test_whole_batches_are_the_rows(tensor, indices, threads, one_thread):
+    torch.set_num_threads(threads)
     dataset = ours.TensorDataset(tensor, y)
     for given in (indices, torch.tensor(indices, dtype=torch.int64)):
         got = dataset.get_batch(given)

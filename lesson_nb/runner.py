@@ -53,11 +53,13 @@ def check_callback(callback):
     stages = "fit|epoch|batch|train|valid|pred|loss|backward|step"
     for name in (name for name in dir(callback) if not name.startswith("_")):
         place = f"{type(callback).__name__}.{name}"
-        looks = re.match(f"before|after|cleanup|(on|begin|start|end)_.*({stages})", name) or difflib.get_close_matches(name, EVENTS, 1, 0.85)
+        looks = re.match(f"before|after|cleanup|(on|begin|start|end)_.*({stages})", name)
+        looks = looks or difflib.get_close_matches(name, EVENTS, 1, 0.85)
         if name in EVENTS:
             try: inspect.signature(getattr(callback, name)).bind(None)
             except (TypeError, ValueError) as error:
-                raise TypeError(f"{place}: expected a method that takes the learner and nothing else, def {name}(self, learner); {error}") from None
+                expected = f"expected a method that takes the learner and nothing else, def {name}(self, learner)"
+                raise TypeError(f"{place}: {expected}; {error}") from None
         elif looks and callable(getattr(callback, name)):
             near = difflib.get_close_matches(name, EVENTS, 1, 0)[0]
             raise TypeError(f"{place} is no event, so nobody would call it; did you mean {near!r}? The events are {', '.join(EVENTS)}. "
@@ -107,112 +109,14 @@ def ctrl_c_waits(runner): # what has the attributes `waiting` and `interrupted`
         if ours: signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # %% ../nbs/09a_runner.ipynb #43ace773
-def _length(dl):
-    "How many batches a loader has; None where it does not know."
-    try: return len(dl)
-    except TypeError: return None
-
-
 def _shapes(x):
     "What a batch or a part of it is, in short."
     if isinstance(x, torch.Tensor): return f"{tuple(x.shape)} {str(x.dtype)[6:]}"
     return f"({', '.join(map(_shapes, x))})" if isinstance(x, (tuple, list)) else type(x).__name__
 
-# %% ../nbs/09a_runner.ipynb #e0abfccd
-class Runner(CallbackHandler):
-    "A model, its data, a loss and an optimizer, and the loop over them; at each of the `EVENTS` its callbacks have their say."
-    def __init__(self, model, # a Module; it lies where its parameters lie
-                 data, # a DataBunch, or whatever has a train_dl and a valid_dl (None: no validation); or these two as a pair
-                 loss_func, # (pred, yb) -> one number
-                 opt_func=SGD, # opt_func(parameters, lr=lr) makes the optimizer, when it is needed first
-                 lr=1e-2, # the learning rate that it starts with
-                 cbs=(), # Callbacks of every fit
-                 splitter=None): # model -> parameters or parameter groups for opt_func; all parameters in one group if None
-        if hasattr(opt_func, "param_groups") or not callable(opt_func):
-            raise TypeError(f"opt_func: expected what makes an optimizer, such as SGD or partial(SGD, momentum=0.9), got {opt_func!r}")
-        if not callable(loss_func): raise TypeError(f"loss_func: expected a function of (pred, yb), got {loss_func!r}")
-        if isinstance(data, (tuple, list)) and len(data) == 2: data = SimpleNamespace(train_dl=data[0], valid_dl=data[1])
-        if not (hasattr(data, "train_dl") and hasattr(data, "valid_dl")):
-            raise TypeError(f"data: expected a train_dl and a valid_dl, as a DataBunch has them, or a pair of loaders, got {type(data).__name__}")
-        self.model, self.data, self.loss_func, self.opt_func, self.lr, self.splitter = model, data, loss_func, opt_func, lr, splitter
-        self.opt, self.metrics = None, {}
-        self.training = self.interrupted = self.waiting = False
-        self.epochs = self.epoch = self.step = self.batch_index = 0
-        self.dl = self.batches = self.batch = self.xb = self.yb = self.pred = self.loss = None
-        self.loss_scale = self.do_step = self.resume = None  # set by callbacks: a factor, a function for opt.step, one that skips batches
-        super().__init__(cbs)
 
-    def fit(self, epochs, # passes over the training data, each with one over the validation data behind it
-            lr=None, # a learning rate, or one for each parameter group; those of the optimizer stay if None
-            cbs=()): # Callbacks of this fit alone
-        "Train. Ctrl-C ends it behind the batch under way: `cleanup_*` run, `metrics` and `opt` stay, and another fit goes on."
-        if self.fitting: raise RuntimeError("fit: expected to be called between two fits; a callback has called it within one")
-        if not isinstance(epochs, int) or epochs < 0: raise ValueError(f"fit: expected a whole number of epochs, got {epochs!r}")
-        for callback in cbs: check_callback(callback)
-        self.make_opt(lr)
-        own, self.cbs = self.cbs, [*self.cbs, *cbs]
-        self.epochs, self.epoch, self.step, self.batch_index, self.metrics = epochs, 0, 0, 0, {}
-        self.fitting, self.interrupted = True, False
-        try:
-            self._resolve(self.cbs)
-            with ctrl_c_waits(self):
-                try:
-                    self._call("before_fit")
-                    for self.epoch in range(self.epoch, epochs): self._one_epoch()
-                    self._call("after_fit")
-                except CancelFitException: pass
-                except KeyboardInterrupt: self.interrupted = True
-                finally:
-                    self._rest()
-                    self._clean(self._on.cleanup_fit)
-        finally:
-            self.cbs, self.fitting, self.resume = own, False, None
-            self._resolve(own)
-        if self.interrupted:
-            phase = "training" if self.dl is self.data.train_dl else "validation"
-            print(f"interrupted in epoch {self.epoch + 1} of {epochs}, {phase} batch {self.batch_index + 1} of {self.batches}; another fit goes on")
-
-    def _rest(self):
-        "Between fits there are no gradients, and the model is ready to be used."
-        self.training = self.waiting = False
-        self.opt.zero_grad()
-        self.model.eval()
-
-    def _one_epoch(self):
-        self.metrics = {}
-        try:
-            self._call("before_epoch")
-            self._one_pass(self.data.train_dl, True)
-            if self.data.valid_dl is not None: self._one_pass(self.data.valid_dl, False)
-            self._call("after_epoch")
-        except CancelEpochException: pass
-        finally: self._clean(self._on.cleanup_epoch)
-
-    def _one_pass(self, dl, training):
-        "All batches of a loader, with gradients and steps or without."
-        self.dl, self.training, self.batches, iterator = dl, training, _length(dl), None
-        self.model.train(training)
-        with torch.set_grad_enabled(training):
-            try:
-                if training: self.opt.zero_grad()
-                self._call("before_train" if training else "before_validate")
-                iterator, nothing, start = iter(dl), object(), 0
-                if training and self.resume: start, self.resume = self.resume(iterator), None
-                for self.batch_index in itertools.count(start):
-                    self.waiting = True  # for data: here Ctrl-C may act at once
-                    batch = next(iterator, nothing)
-                    self.waiting = False
-                    if batch is nothing: break
-                    self._one_batch(batch)
-                    if self.interrupted: raise KeyboardInterrupt
-                if training and self.batch_index == 0:
-                    raise ValueError("fit: expected at least one batch, but train_dl gave none; fewer examples than a batch, and drop_last=True?")
-                self._call("after_train" if training else "after_validate")
-            except CancelEpochException: pass
-            finally:
-                self.waiting = False
-                if hasattr(iterator, "close"): iterator.close()
-
+class _Batches(CallbackHandler):
+    "What a Runner does with one batch."
     def _one_batch(self, batch):
         "Forward, loss, and in training backward and step, for one batch."
         on, whole = self._on, True
@@ -251,7 +155,8 @@ class Runner(CallbackHandler):
     def split(self, batch):
         "Inputs and target of a batch: its last part is the target; one part before it is the input, several are a tuple of inputs."
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
-            raise TypeError(f"split: expected a batch (inputs, target), got {_shapes(batch)}; for other batches write a split in a subclass")
+            raise TypeError(f"split: expected a batch (inputs, target), got {_shapes(batch)}; "
+                            "for other batches write a split in a subclass")
         xb, yb = batch if len(batch) == 2 else (tuple(batch[:-1]), batch[-1])
         return tuple(xb) if isinstance(xb, list) else xb, yb
 
@@ -259,6 +164,115 @@ class Runner(CallbackHandler):
         "Where an error has happened, for its traceback."
         phase = "training" if self.training else "validation"
         return f"in epoch {self.epoch}, {phase} batch {self.batch_index}, both counted from 0: xb {_shapes(self.xb)}, yb {_shapes(self.yb)}"
+
+
+# %% ../nbs/09a_runner.ipynb #8fde8d1f
+def _length(dl):
+    "How many batches a loader has; None where it does not know."
+    try: return len(dl)
+    except TypeError: return None
+
+
+class _Passes(_Batches):
+    "What a Runner does in a pass over the data, and in an epoch."
+    def _one_pass(self, dl, training):
+        "All batches of a loader, with gradients and steps or without."
+        self.dl, self.training, self.batches, iterator = dl, training, _length(dl), None
+        self.model.train(training)
+        with torch.set_grad_enabled(training):
+            try:
+                if training: self.opt.zero_grad()
+                self._call("before_train" if training else "before_validate")
+                iterator, nothing, start = iter(dl), object(), 0
+                if training and self.resume: start, self.resume = self.resume(iterator), None
+                for self.batch_index in itertools.count(start):
+                    self.waiting = True  # for data: here Ctrl-C may act at once
+                    batch = next(iterator, nothing)
+                    self.waiting = False
+                    if batch is nothing: break
+                    self._one_batch(batch)
+                    if self.interrupted: raise KeyboardInterrupt
+                if training and self.batch_index == 0:
+                    raise ValueError("fit: expected at least one batch, but train_dl gave none; "
+                                     "fewer examples than a batch, and drop_last=True?")
+                self._call("after_train" if training else "after_validate")
+            except CancelEpochException: pass
+            finally:
+                self.waiting = False
+                if hasattr(iterator, "close"): iterator.close()
+
+    def _one_epoch(self):
+        self.metrics = {}
+        try:
+            self._call("before_epoch")
+            self._one_pass(self.data.train_dl, True)
+            if self.data.valid_dl is not None: self._one_pass(self.data.valid_dl, False)
+            self._call("after_epoch")
+        except CancelEpochException: pass
+        finally: self._clean(self._on.cleanup_epoch)
+
+
+# %% ../nbs/09a_runner.ipynb #e0abfccd
+class Runner(_Passes):
+    "A model, its data, a loss and an optimizer, and the loop over them; at each of the `EVENTS` its callbacks have their say."
+    def __init__(self, model, # a Module; it lies where its parameters lie
+                 data, # a DataBunch, or whatever has a train_dl and a valid_dl (None: no validation); or these two as a pair
+                 loss_func, # (pred, yb) -> one number
+                 opt_func=SGD, # opt_func(parameters, lr=lr) makes the optimizer, when it is needed first
+                 lr=1e-2, # the learning rate that it starts with
+                 cbs=(), # Callbacks of every fit
+                 splitter=None): # model -> parameters or parameter groups for opt_func; all parameters in one group if None
+        if hasattr(opt_func, "param_groups") or not callable(opt_func):
+            raise TypeError(f"opt_func: expected what makes an optimizer, such as SGD or partial(SGD, momentum=0.9), got {opt_func!r}")
+        if not callable(loss_func): raise TypeError(f"loss_func: expected a function of (pred, yb), got {loss_func!r}")
+        if isinstance(data, (tuple, list)) and len(data) == 2: data = SimpleNamespace(train_dl=data[0], valid_dl=data[1])
+        if not (hasattr(data, "train_dl") and hasattr(data, "valid_dl")):
+            raise TypeError("data: expected a train_dl and a valid_dl, as a DataBunch has them, or a pair of loaders, "
+                            f"got {type(data).__name__}")
+        self.model, self.data, self.loss_func, self.opt_func, self.lr, self.splitter = model, data, loss_func, opt_func, lr, splitter
+        self.opt, self.metrics = None, {}
+        self.training = self.interrupted = self.waiting = False
+        self.epochs = self.epoch = self.step = self.batch_index = 0
+        self.dl = self.batches = self.batch = self.xb = self.yb = self.pred = self.loss = None
+        self.loss_scale = self.do_step = self.resume = None  # set by callbacks
+        super().__init__(cbs)
+
+    def fit(self, epochs, # passes over the training data, each with one over the validation data behind it
+            lr=None, # a learning rate, or one for each parameter group; those of the optimizer stay if None
+            cbs=()): # Callbacks of this fit alone
+        "Train. Ctrl-C ends it behind the batch under way: `cleanup_*` run, `metrics` and `opt` stay, and another fit goes on."
+        if self.fitting: raise RuntimeError("fit: expected to be called between two fits; a callback has called it within one")
+        if not isinstance(epochs, int) or epochs < 0: raise ValueError(f"fit: expected a whole number of epochs, got {epochs!r}")
+        for callback in cbs: check_callback(callback)
+        self.make_opt(lr)
+        own, self.cbs = self.cbs, [*self.cbs, *cbs]
+        self.epochs, self.epoch, self.step, self.batch_index, self.metrics = epochs, 0, 0, 0, {}
+        self.fitting, self.interrupted = True, False
+        try:
+            self._resolve(self.cbs)
+            with ctrl_c_waits(self):
+                try:
+                    self._call("before_fit")
+                    for self.epoch in range(self.epoch, epochs): self._one_epoch()
+                    self._call("after_fit")
+                except CancelFitException: pass
+                except KeyboardInterrupt: self.interrupted = True
+                finally:
+                    self._rest()
+                    self._clean(self._on.cleanup_fit)
+        finally:
+            self.cbs, self.fitting, self.resume = own, False, None
+            self._resolve(own)
+        if self.interrupted:
+            phase = "training" if self.dl is self.data.train_dl else "validation"
+            place = f"epoch {self.epoch + 1} of {epochs}, {phase} batch {self.batch_index + 1} of {self.batches}"
+            print(f"interrupted in {place}; another fit goes on")
+
+    def _rest(self):
+        "Between fits there are no gradients, and the model is ready to be used."
+        self.training = self.waiting = False
+        self.opt.zero_grad()
+        self.model.eval()
 
     def make_opt(self, lr=None, # a learning rate, or one for each parameter group; those of the optimizer stay if None
                  fresh=False): # make a new optimizer although there is one
@@ -270,3 +284,4 @@ class Runner(CallbackHandler):
         if len(rates) != len(groups):
             raise ValueError(f"lr: expected one number, or {len(groups)} for as many parameter groups, got {len(rates)}")
         for group, rate in zip(groups, rates): group["lr"] = rate
+

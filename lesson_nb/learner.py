@@ -46,8 +46,9 @@ class WeightedMean:
         return self.total / self.weight if self.weight else float("nan")
 
 
+# %% ../nbs/09b_learner.ipynb #c2b69f7d
 class AvgStats(Callback):
-    "Means over all examples of a pass, whatever the sizes of its batches, into `learner.metrics`: train_loss, valid_loss, valid_accuracy, ..."
+    "Means over all examples of a pass, whatever its batches' sizes, into `learner.metrics`: train_loss, valid_loss, valid_accuracy, ..."
     order = -100
 
     def __init__(self, *metrics, # functions of (pred, yb) that return a mean over the batch; called by their names
@@ -75,11 +76,14 @@ class AvgStats(Callback):
         self.after_train(learner)
         self.means = {}
 
-    def state_dict(self): return {name: (mean.value, mean.total, mean.weight)[1:] for name, mean in self.means.items()}
+    def state_dict(self):
+        for mean in self.means.values(): mean.fetch()
+        return {name: (mean.total, mean.weight) for name, mean in self.means.items()}
 
     def load_state_dict(self, state):
         self.means = {name: WeightedMean() for name in state}
         for name, mean in self.means.items(): mean.total, mean.weight = state[name]
+
 
 # %% ../nbs/09b_learner.ipynb #3f126288
 MARK = b"lesson_nb sha256"  # at the end of a file, and behind it the checksum of all before
@@ -110,14 +114,15 @@ def load_state(path, # of a file that `save_state` wrote
     data = Path(path).read_bytes()
     written, mark, checksum = data[:-len(MARK) - 32], data[-len(MARK) - 32:-32], data[-32:]
     if mark != MARK:
-        raise ValueError(f"{path}: expected a file that save_state wrote to its end; these {len(data)} bytes were cut short, or come from elsewhere")
+        raise ValueError(f"{path}: expected a file that save_state wrote to its end; these {len(data)} bytes were cut short, "
+                         "or come from elsewhere")
     if hashlib.sha256(written).digest() != checksum:
         raise ValueError(f"{path}: expected the bytes that were written; some of these {len(data)} were changed since; take an older file")
     return torch.load(io.BytesIO(written), map_location=device, weights_only=True)
 
 # %% ../nbs/09b_learner.ipynb #2c27dee5
-class Learner(Runner):
-    "A Runner, with its arguments, and what one wants around `fit`: averages, a look at a batch, predictions, files. `metrics` is a dict."
+class _Asked(Runner):
+    "A Runner that one can ask between fits, without leaving a trace in its modes."
     def _resolve(self, callbacks):
         if not any(isinstance(callback, AvgStats) for callback in callbacks): callbacks = [AvgStats(), *callbacks]
         super()._resolve(callbacks)
@@ -171,6 +176,10 @@ class Learner(Runner):
             self._one_batch(batch)
         return self.loss.detach()
 
+
+# %% ../nbs/09b_learner.ipynb #cc5da818
+class Learner(_Asked):
+    "A Runner, with its arguments, and what one wants around `fit`: averages, a look at a batch, predictions, files. `metrics` is a dict."
     def save(self, path, # of the file
              with_opt=True): # the optimizer's state too
         "Write the weights, and what the optimizer keeps: a whole file or none."
@@ -195,12 +204,14 @@ class Learner(Runner):
         for name, child in self.model.named_children(): print(f"  {name:9}{str(child).splitlines()[0].removesuffix('(')}: {count(child):,}")
         for name in ("train_dl", "valid_dl"):
             dl = getattr(self.data, name)
-            print(f"{name:11}{'none' if dl is None else f'{len(dl):,} batches' if hasattr(dl, '__len__') else 'an unknown number of batches'}")
+            size = f"{len(dl):,} batches" if hasattr(dl, "__len__") else "an unknown number of batches"
+            print(f"{name:11}{'none' if dl is None else size}")
         rates = self.lr if self.opt is None else ", ".join(f"{group['lr']:.3g}" for group in self.opt.param_groups)
         print(f"loss       {getattr(self.loss_func, '__name__', self.loss_func)}")
         print(f"optimizer  {getattr(self.opt_func, '__name__', self.opt_func)}, lr {rates}")
         for event in EVENTS:
             if methods := getattr(self._on, event): print(f"  {event:16} {', '.join(type(method.__self__).__name__ for method in methods)}")
+
 
 # %% ../nbs/09b_learner.ipynb #0da6f7d4
 class Recorder(Callback):
@@ -241,7 +252,8 @@ class Recorder(Callback):
 
     def plot(self):
         "The loss of the batches, smoothed, and the validation loss behind each epoch, against training batches; returns the axes."
-        axes, per_epoch = plot_lines({"training, smoothed": self.smoothed()}, "training batches", "loss"), len(self.losses) / max(1, len(self.epochs))
+        axes = plot_lines({"training, smoothed": self.smoothed()}, "training batches", "loss")
+        per_epoch = len(self.losses) / max(1, len(self.epochs))
         valid = [(per_epoch * (i + 1), row["valid_loss"]) for i, row in enumerate(self.epochs) if "valid_loss" in row]
         if valid: axes.plot(*zip(*valid), marker="o", label="validation")
         axes.legend()
@@ -251,12 +263,16 @@ class Recorder(Callback):
         "How a setting went, a line for each parameter group; returns the axes."
         return plot_lines({f"group {i}": list(values) for i, values in enumerate(zip(*self.settings[name]))}, "training batches", name)
 
-    def state_dict(self): return {"losses": torch.tensor(self.losses, dtype=torch.float64), "settings": self.settings, "epochs": self.epochs}
-    def load_state_dict(self, state): self._losses, self.waiting, self.settings, self.epochs = state["losses"].tolist(), [], state["settings"], state["epochs"]
+    def state_dict(self):
+        return {"losses": torch.tensor(self.losses, dtype=torch.float64), "settings": self.settings, "epochs": self.epochs}
+
+    def load_state_dict(self, state):
+        self._losses, self.waiting = state["losses"].tolist(), []
+        self.settings, self.epochs = state["settings"], state["epochs"]
 
 # %% ../nbs/09b_learner.ipynb #f42433f3
 class CSVLogger(Callback):
-    "A line of metrics for every epoch, written to a file at once. A fit that a checkpoint resumes goes on behind the epochs that it had done."
+    "A line of metrics for every epoch, written to a file at once. A fit that a checkpoint resumes goes on behind the epochs already done."
     order = 80
 
     def __init__(self, path): self.path = Path(path)
@@ -266,7 +282,8 @@ class CSVLogger(Callback):
         row = {"epoch": learner.epoch} | learner.metrics
         old = []
         if not self.begun and learner.epoch > 0 and self.path.exists():
-            with open(self.path, newline="", encoding="utf-8") as file: old = [r for r in csv.DictReader(file) if int(r["epoch"]) < learner.epoch]
+            with open(self.path, newline="", encoding="utf-8") as file:
+                old = [r for r in csv.DictReader(file) if int(r["epoch"]) < learner.epoch]
         with open(self.path, "a" if self.begun else "w", newline="", encoding="utf-8") as file:
             if not self.begun: self.columns = list(row)
             writer = csv.DictWriter(file, self.columns, extrasaction="ignore")

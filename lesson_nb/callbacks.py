@@ -22,11 +22,41 @@ def sparkline(values, # numbers
     "A curve as a line of text: each character is the mean of a stretch of the values, as high as it lies between lowest and highest."
     values = [v for v in values if math.isfinite(v)]
     stretches = min(width, len(values))
-    means = [sum(part) / len(part) for i in range(stretches) if (part := values[i * len(values) // stretches:(i + 1) * len(values) // stretches])]
+    bounds = [i * len(values) // max(1, stretches) for i in range(stretches + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in zip(bounds, bounds[1:])]
     low, high = min(means, default=0), max(means, default=0)
     return "".join(SPARKS[round((len(SPARKS) - 1) * (m - low) / ((high - low) or 1))] for m in means)
 
+# %% ../nbs/09c_callbacks.ipynb #445b405e
+class _Page:
+    "What a notebook shows of a training: a table with a line below it, and a picture; each new one in the place of the last."
+    def __init__(self): self.places = {}
 
+    def _put(self, name, content):
+        from IPython.display import display
+        if self.places.get(name): self.places[name].update(content)
+        else: self.places[name] = display(content, display_id=True)
+
+    def show_text(self, rows, line):
+        from IPython.display import HTML
+        names = list(rows[0]) if rows else []
+        body = "".join(f"<tr>{''.join(f'<td>{row.get(name, str())}</td>' for name in names)}</tr>" for row in rows)
+        table = f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>{body}</table>" if names else ""
+        self._put("text", HTML(f"{table}<pre>{line}</pre>" if line else table))
+
+    def show_curves(self, training, validation):
+        from IPython.display import Image
+        from matplotlib.figure import Figure
+        figure, buffer = Figure(figsize=(5, 2.2), layout="constrained"), io.BytesIO()
+        axes = figure.subplots()
+        axes.plot(*zip(*training), label="training")
+        if validation: axes.plot(*zip(*validation), marker="o", label="validation")
+        axes.set(xlabel="training batches", ylabel="loss")
+        axes.legend()
+        figure.savefig(buffer, format="png", dpi=90)
+        self._put("picture", Image(buffer.getvalue(), format="png"))
+
+# %% ../nbs/09c_callbacks.ipynb #1bd71175
 class Progress(Callback):
     "A tqdm bar, a table and a curve of the loss, all live: in a Jupyter notebook as a page, in a terminal as text; elsewhere quiet."
     order = 90
@@ -36,8 +66,7 @@ class Progress(Callback):
                  file=None): # where a terminal's text goes; standard output if None
         if mode not in (None, "notebook", "terminal", "quiet"):
             raise ValueError(f"Progress: expected mode 'notebook', 'terminal', 'quiet' or None, got {mode!r}")
-        self.mode = mode
-        self.every, self.file = every, file
+        self.mode, self.every, self.file = mode, every, file
 
     def _found(self):
         shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
@@ -47,7 +76,7 @@ class Progress(Callback):
     def before_fit(self, learner):
         from tqdm import tqdm
         self.tqdm, self.now, self.out = tqdm, self.mode or self._found(), self.file or sys.stdout
-        self.rows, self.curve, self.valid, self.page, self.picture, self.bar = [], [], [], None, None, None
+        self.rows, self.curve, self.valid, self.page, self.bar = [], [], [], _Page(), None
         self.mean, self.drawn = WeightedMean(), time.perf_counter()
 
     def before_epoch(self, learner): self.began = time.perf_counter()
@@ -55,8 +84,8 @@ class Progress(Callback):
     def before_train(self, learner):
         self.phase_began = self.shown = time.perf_counter()
         if self.now == "terminal":
-            what = f"epoch {learner.epoch + 1}/{learner.epochs}" + ("" if learner.training else ", validation")
-            self.bar = self.tqdm(total=learner.batches, initial=learner.batch_index if learner.resume else 0, desc=what, leave=False, file=self.out, mininterval=0)
+            total, done = learner.batches, learner.batch_index if learner.resume else 0
+            self.bar = self.tqdm(total=total, initial=done, desc=self._phase(learner), leave=False, file=self.out, mininterval=0)
 
     before_validate = before_train
 
@@ -74,16 +103,21 @@ class Progress(Callback):
             losses = [loss for _, loss in self.curve]
             self.bar.set_postfix_str(f"loss {losses[-1]:.4f} {sparkline(losses)}" if losses else "")
         if self.now == "notebook":
-            self._show_page(self._meter(learner) if bar else "")
-            if not bar or self.shown - self.drawn > 10 * self.every: self._draw()
+            self.page.show_text(self.rows, self._meter(learner) if bar else "")
+            if self.curve and (not bar or self.shown - self.drawn > 10 * self.every):
+                self.page.show_curves(self.curve, self.valid)
+                self.drawn = time.perf_counter()
+
+    def _phase(self, learner): return f"epoch {learner.epoch + 1}/{learner.epochs}" + ("" if learner.training else ", validation")
 
     def _meter(self, learner):
-        what = f"epoch {learner.epoch + 1}/{learner.epochs}" + ("" if learner.training else ", validation")
-        return self.tqdm.format_meter(learner.batch_index + 1, learner.batches, self.shown - self.phase_began, ncols=80, prefix=what)
+        seconds = self.shown - self.phase_began
+        return self.tqdm.format_meter(learner.batch_index + 1, learner.batches, seconds, ncols=80, prefix=self._phase(learner))
 
     def after_epoch(self, learner):
         if self.now == "quiet": return
-        row = {"epoch": str(learner.epoch + 1)} | {k: f"{v:.4f}" for k, v in learner.metrics.items()} | {"seconds": f"{time.perf_counter() - self.began:.1f}"}
+        seconds = f"{time.perf_counter() - self.began:.1f}"
+        row = {"epoch": str(learner.epoch + 1)} | {k: f"{v:.4f}" for k, v in learner.metrics.items()} | {"seconds": seconds}
         if "valid_loss" in learner.metrics: self.valid.append((learner.step, learner.metrics["valid_loss"]))
         self.rows.append(row)
         if self.now == "terminal":
@@ -104,31 +138,6 @@ class Progress(Callback):
 
     def cleanup_fit(self, learner):
         if self.now == "notebook": self._refresh(learner, bar=False)
-
-    def _show_page(self, meter):
-        from IPython.display import HTML, display
-        names = list(self.rows[0]) if self.rows else []
-        lines = "".join(f"<tr>{''.join(f'<td>{row.get(name, str())}</td>' for name in names)}</tr>" for row in self.rows)
-        table = f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>{lines}</table>" if names else ""
-        page = HTML(f"{table}<pre>{meter}</pre>" if meter else table)
-        if self.page is None: self.page = display(page, display_id=True)
-        else: self.page.update(page)
-
-    def _draw(self):
-        from IPython.display import Image, display
-        from matplotlib.figure import Figure
-        self.drawn = time.perf_counter()
-        if not self.curve: return
-        figure, buffer = Figure(figsize=(5, 2.2), layout="constrained"), io.BytesIO()
-        axes = figure.subplots()
-        axes.plot(*zip(*self.curve), label="training")
-        if self.valid: axes.plot(*zip(*self.valid), marker="o", label="validation")
-        axes.set(xlabel="training batches", ylabel="loss")
-        axes.legend()
-        figure.savefig(buffer, format="png", dpi=90)
-        picture = Image(buffer.getvalue(), format="png")
-        if self.picture is None: self.picture = display(picture, display_id=True)
-        else: self.picture.update(picture)
 
 # %% ../nbs/09c_callbacks.ipynb #fb88ebc8
 def to_device(batch, # a tensor, or tensors in tuples, lists and dicts; anything else stays as it is
@@ -205,7 +214,7 @@ class GradientAccumulation(Callback):
         self.done, self.examples = self.done + 1, self.examples + examples
 
     def before_step(self, learner):
-        if learner.batches is None: raise TypeError("GradientAccumulation: expected a train_dl with a length, to know the last batch; this one has none")
+        if learner.batches is None: raise TypeError("GradientAccumulation: expected a train_dl with a length, to know the last batch")
         if self.done < self.count and learner.batch_index + 1 < learner.batches: raise CancelStepException
         for gradient in _gradients_of(learner): gradient /= self.examples
         self.before_train(learner)
@@ -220,7 +229,8 @@ class GradientClip(Callback):
 
     def __init__(self, max_norm=None, # of all gradients together
                  value=None): # of each number
-        if (max_norm is None) == (value is None): raise ValueError(f"GradientClip: expected either max_norm or value, got {max_norm} and {value}")
+        if (max_norm is None) == (value is None):
+            raise ValueError(f"GradientClip: expected either max_norm or value, got {max_norm} and {value}")
         self.max_norm, self.value, self.norms = max_norm, value, []
 
     def before_fit(self, learner): self.norms = []
@@ -274,12 +284,14 @@ class TerminateOnNaN(Callback):
     def before_fit(self, learner): self.found = None
 
     def after_loss(self, learner):
-        if learner.training and not math.isfinite(learner.loss.item()): self._end(learner, f"the loss is {learner.loss.item()}; {self._origin(learner)}")
+        if learner.training and not math.isfinite(loss := learner.loss.item()):
+            self._end(learner, f"the loss is {loss}; {self._origin(learner)}")
 
     def before_step(self, learner):
         if not self.gradients: return
         bad = [name for name, p in learner.model.named_parameters() if p.grad is not None and not math.isfinite(p.grad.sum().item())]
-        if bad: self._end(learner, f"the loss is {learner.loss.item():.4g}, but the gradient of {bad[-1]} is not finite: backwards, that is the first one")
+        if bad:
+            self._end(learner, f"the loss is {learner.loss:.4g}, but the gradient of {bad[-1]} is not finite: backwards, the first one")
 
     def _end(self, learner, what):
         self.found = f"TerminateOnNaN: epoch {learner.epoch}, batch {learner.batch_index} (counted from 0): {what}"
@@ -288,7 +300,9 @@ class TerminateOnNaN(Callback):
 
     def _origin(self, learner):
         "Where the first number that is not finite comes from: the batch, a parameter, a layer or the loss."
-        def bad(x): return isinstance(x, torch.Tensor) and x.is_floating_point() and not x.isfinite().all() or isinstance(x, (tuple, list)) and any(map(bad, x))
+        def bad(x):
+            if isinstance(x, (tuple, list)): return any(map(bad, x))
+            return isinstance(x, torch.Tensor) and x.is_floating_point() and not x.isfinite().all()
         for name, value in (("inputs", learner.xb), ("target", learner.yb)):
             if bad(value): return f"there are such numbers in the batch's {name} already: look at the data"
         broken = [name for name, p in learner.model.named_parameters() if bad(p)]

@@ -26,7 +26,8 @@ class Best:
 
     def update(self, value):
         "Take in one more value; whether it is the best."
-        ahead = math.isfinite(value) and (self.value is None or (value - self.value if self.higher else self.value - value) > self.min_delta)
+        if self.value is None: ahead = math.isfinite(value)
+        else: ahead = math.isfinite(value) and (value - self.value if self.higher else self.value - value) > self.min_delta
         self.value, self.age = (value, 0) if ahead else (self.value, self.age + 1)
         return ahead
 
@@ -79,7 +80,8 @@ class SaveBest(Callback):
 def random_state(generators=()): # torch.Generators of your own
     "Where every source of random numbers stands: Python's, numpy's (if it is in use), torch's, the GPUs' and these generators."
     version, keys, gauss = random.getstate()
-    state = {"python": (version, torch.tensor(keys), gauss), "torch": torch.get_rng_state(), "generators": [g.get_state() for g in generators]}
+    state = {"python": (version, torch.tensor(keys), gauss), "torch": torch.get_rng_state()}
+    state["generators"] = [g.get_state() for g in generators]
     if "numpy" in sys.modules:
         kind, keys, *rest = sys.modules["numpy"].random.get_state()
         state["numpy"] = (kind, torch.tensor(keys.tolist()), *rest)
@@ -99,7 +101,7 @@ def set_random_state(state, generators=()): # what `random_state` gave, and as m
         numpy.random.set_state((kind, keys.numpy(), *rest))
     if "cuda" in state: torch.cuda.set_rng_state_all(state["cuda"])
 
-
+# %% ../nbs/09d_checkpoints.ipynb #e3c19a71
 def generators_in(*loaders): # None is passed over
     "The torch.Generators that loaders and their samplers draw from, each once."
     owners = []
@@ -114,7 +116,7 @@ def generators_of(learner):
     "Those of its two loaders."
     return generators_in(learner.data.train_dl, learner.data.valid_dl)
 
-
+# %% ../nbs/09d_checkpoints.ipynb #2e155690
 class Checkpoint(Callback):
     "Writes all that a fit stands on to a file, so that a killed run goes on as if nothing had happened: to the last bit on a CPU."
     order = 2000  # last: what it writes is the state behind all others
@@ -155,7 +157,8 @@ class Checkpoint(Callback):
         self.state = state = self._read()
         if state is None: return
         expected, got = [type(c).__name__ for c in learner.listeners], [name for name, _ in state["callbacks"]]
-        if expected != got: raise ValueError(f"Checkpoint: expected the callbacks of the run that wrote {self.path}, {got}; this one has {expected}")
+        if expected != got:
+            raise ValueError(f"Checkpoint: expected the callbacks of the run that wrote {self.path}, {got}; this one has {expected}")
         learner.model.load_state_dict(state["model"])
         learner.opt.load_state_dict(state["opt"])
         learner.epoch, learner.step = state["epoch"], state["step"]

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = "lesson_nb-setup.json"
 STAMPED = ["settings.ini", "setup.py", "pyproject.toml", "constraints.txt"]
-IMPORT_NAMES = {"pillow": "PIL"}
+IMPORT_NAMES = {"pillow": "PIL", "pytest-xdist": "xdist"}
 HELP = """\
 python3 tools/run.py COMMAND      (on Windows: py tools\\run.py COMMAND; with make: make COMMAND)
 
@@ -395,12 +395,16 @@ class NotebookLines:
     def unfinished(self): return [name for name in self.started if name not in self.seconds]
 
 
+def threads_for(workers):
+    "Variables for child processes: so many threads that `workers` of them share the processors, unless the user has set them."
+    return {k: os.environ.get(k) or max(1, cpu_count()//workers)
+            for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+
+
 def notebook_stage(notebooks, log, minutes):
     "Every notebook, top to bottom, by nbdev_test."
     workers = min(cpu_count(), max(1, len(notebooks)), 8)
-    threads = {k: os.environ.get(k) or max(1, cpu_count()//workers)
-               for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    env = child_environment(LESSON_NB_WATCH=1, LESSON_NB_OFFLINE=1, LESSON_NB_LOG=log, PYTHONUNBUFFERED=1, **threads)
+    env = child_environment(LESSON_NB_WATCH=1, LESSON_NB_OFFLINE=1, LESSON_NB_LOG=log, PYTHONUNBUFFERED=1, **threads_for(workers))
     paths = [None] if notebooks == all_notebooks() else map(str, notebooks)        # None: all of them in one go
     with Stage("notebooks") as stage:
         lines, statuses = NotebookLines(), []
@@ -431,13 +435,16 @@ def read_junit(path):
 
 
 def pytest_stage(log, folder, minutes):
-    "The tests in tests/."
+    "The tests in tests/, file by file, on as many processors as there are, up to four."
+    workers = min(cpu_count(), 4)
     report = Path(folder)/"pytest.xml"
     color = ["--color=yes"] if sys.stdout.isatty() else []
     seed = [f"--hypothesis-seed={os.environ['LESSON_NB_SEED']}"] if os.environ.get("LESSON_NB_SEED") else []
-    command = [str(venv_python()), "-m", "pytest", "-q", "--durations=5", f"--junitxml={report}", *color, *seed]
+    command = [str(venv_python()), "-m", "pytest", "-q", "--durations=5", f"--junitxml={report}", *color, *seed,
+               *(["-n", str(workers), "--dist", "loadfile"] if workers > 1 else [])]
     with Stage("pytest") as stage:
-        status = stream(command, child_environment(LESSON_NB_OFFLINE=1, LESSON_NB_RUN_LOG=log, PYTHONUNBUFFERED=1), say, minutes)
+        env = child_environment(LESSON_NB_OFFLINE=1, LESSON_NB_RUN_LOG=log, PYTHONUNBUFFERED=1, **threads_for(workers))
+        status = stream(command, env, say, minutes)
         counts = read_junit(report)
         stage.passed, stage.failed, stage.skipped = counts or (0, 1, 0)
         if status not in (0, None) and not stage.failed: stage.failed = 1

@@ -16,7 +16,8 @@ from .proof import Strategy, floats
 def fan_in_and_fan_out(tensor): # a weight (outputs, inputs, *kernel), as linear layers and convolutions have it
     "(fan_in, fan_out): products in the sum of an output; products that an input takes part in. Raises ValueError below two axes."
     if tensor.dim() < 2:
-        raise ValueError(f"fan in and fan out: expected a weight (outputs, inputs, ...), got shape {tuple(tensor.shape)}; a bias has none: use zeros_")
+        raise ValueError(f"fan in and fan out: expected a weight (outputs, inputs, ...), got shape {tuple(tensor.shape)}; "
+                         "a bias has none: use zeros_")
     outputs, inputs, *kernel = tensor.shape
     field = math.prod(kernel)
     return inputs * field, outputs * field
@@ -32,12 +33,13 @@ def normal_mean(function): # elementwise, of a float64 tensor
 def measured_gain(function): # any activation, elementwise
     "The factor that makes up for an activation: 1 / sqrt(mean of function(z)**2), z standard normal. ValueError where that is no number."
     power = normal_mean(lambda z: function(z)**2)
-    if not 0 < power < math.inf: raise ValueError(f"measured_gain: expected a function that is finite and not all zero, got a mean square of {power}")
+    if not 0 < power < math.inf:
+        raise ValueError(f"measured_gain: expected a function that is finite and not all zero, got a mean square of {power}")
     return 1 / math.sqrt(power)
 
 # %% ../nbs/12_initialization.ipynb #198c1969
-_GAINS = {**dict.fromkeys(["linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid"], 1),
-          "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
+_ONE = ["linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid"]
+_GAINS = {**dict.fromkeys(_ONE, 1), "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
 
 
 def calculate_gain(nonlinearity, # an activation's name in torch.nn.functional: "relu", "leaky_relu", "tanh", ...
@@ -49,7 +51,8 @@ def calculate_gain(nonlinearity, # an activation's name in torch.nn.functional: 
             raise ValueError(f"calculate_gain: expected a number as the slope of leaky_relu, got {param!r}, which is not a valid number")
         return math.sqrt(2.0 / (1 + slope**2))
     if nonlinearity not in _GAINS:
-        raise ValueError(f"calculate_gain: Unsupported nonlinearity {nonlinearity!r}; expected one of {', '.join([*_GAINS, 'leaky_relu'])}; "
+        known = ", ".join([*_GAINS, "leaky_relu"])
+        raise ValueError(f"calculate_gain: Unsupported nonlinearity {nonlinearity!r}; expected one of {known}; "
                          "for any other function, measured_gain(function) computes its gain")
     return _GAINS[nonlinearity]
 
@@ -86,7 +89,8 @@ def _kaiming_std(name, tensor, a, mode, nonlinearity):
     "gain / sqrt(fan); None, with a warning, where there is nothing to fill."
     check_fillable(name, tensor)
     if str(mode).lower() not in ("fan_in", "fan_out"):
-        raise ValueError(f"{name}: Mode {mode!r} not supported, expected 'fan_in' (keeps numbers steady forwards) or 'fan_out' (gradients, backwards)")
+        raise ValueError(f"{name}: Mode {mode!r} not supported, "
+                         "expected 'fan_in' (keeps numbers steady forwards) or 'fan_out' (gradients, backwards)")
     if 0 in tensor.shape: return warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
     fan_in, fan_out = fan_in_and_fan_out(tensor)
     return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode.lower() == "fan_in" else fan_out)
@@ -165,10 +169,11 @@ def eye_(tensor): # a matrix (outputs, inputs)
 @torch.no_grad()
 def dirac_(tensor, # a kernel (outputs, inputs / groups, ...) of one to three axes
            groups=1): # of the convolution; each passes its own channels on
-    "A one in the middle of kernel i for channel i, zeros elsewhere: a convolution that passes its channels on. ValueError for other shapes."
+    "A one in the middle of kernel i for channel i, zeros elsewhere: a convolution that passes its channels on. Else ValueError."
     check_fillable("dirac_", tensor, (3, 4, 5), decimals=False)
     outputs, inputs, *kernel = tensor.shape
-    if groups < 1 or outputs % groups: raise ValueError(f"dirac_: dim 0 must be divisible by groups, got {outputs} outputs and groups={groups}")
+    if groups < 1 or outputs % groups:
+        raise ValueError(f"dirac_: dim 0 must be divisible by groups, got {outputs} outputs and groups={groups}")
     channel = torch.arange(min(outputs // groups, inputs), device=tensor.device)
     first = outputs // groups * torch.arange(groups, device=tensor.device)[:, None]
     tensor.zero_()[((first + channel).flatten(), channel.repeat(groups), *(size // 2 for size in kernel))] = 1
@@ -187,4 +192,5 @@ class ShiftedReLU(nn.Module):
         return output if self.maximum is None else output.clamp(max=self.maximum)
 
     def extra_repr(self):
-        return f"negative_slope={self.negative_slope}, shift={self.shift:.4g}" + (f", maximum={self.maximum}" if self.maximum is not None else "")
+        most = "" if self.maximum is None else f", maximum={self.maximum}"
+        return f"negative_slope={self.negative_slope}, shift={self.shift:.4g}{most}"

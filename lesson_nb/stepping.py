@@ -19,14 +19,14 @@ def each(method, # of a tensor, for instance "add_" or "sqrt"
     return [getattr(t, method)(*(a[i] if isinstance(a, (list, tuple)) else a for a in arguments), **options) for i, t in enumerate(tensors)]
 
 # %% ../nbs/08a_stepping.ipynb #9831ee60
-_KERNELS = {kernel.__name__.removeprefix("_foreach_"): kernel for kernel in (
-            torch._foreach_add, torch._foreach_add_, torch._foreach_sub, torch._foreach_sub_, torch._foreach_mul, torch._foreach_mul_, torch._foreach_div,
-            torch._foreach_div_, torch._foreach_neg, torch._foreach_sqrt, torch._foreach_sqrt_, torch._foreach_sign, torch._foreach_abs, torch._foreach_lerp_,
-            torch._foreach_addcmul, torch._foreach_addcmul_, torch._foreach_addcdiv, torch._foreach_addcdiv_, torch._foreach_clamp_min_)}
+_KERNELS = {kernel.__name__.removeprefix("_foreach_"): kernel for kernel in (torch._foreach_add, torch._foreach_add_, torch._foreach_sub,
+    torch._foreach_sub_, torch._foreach_mul, torch._foreach_mul_, torch._foreach_div, torch._foreach_div_, torch._foreach_neg,
+    torch._foreach_sqrt, torch._foreach_sqrt_, torch._foreach_sign, torch._foreach_abs, torch._foreach_lerp_, torch._foreach_addcmul,
+    torch._foreach_addcmul_, torch._foreach_addcdiv, torch._foreach_addcdiv_, torch._foreach_clamp_min_)}
 
 
 class Many:
-    "Several tensors that act as one: `Many(tensors).add_(1)` is one call of `torch._foreach_add_`. What a rule does with one tensor it does with many."
+    "Several tensors that act as one in a rule: `Many(tensors).add_(1)` is one call of `torch._foreach_add_`."
     def __init__(self, tensors): self.tensors = list(tensors)
 
     def __getattr__(self, method):
@@ -87,13 +87,26 @@ class _Piece:
             else: torch.cat(grads[first:last], out=place)
         return self.gradient
 
+# %% ../nbs/08a_stepping.ipynb #d9086da3
+def _refuse_to_move(params):
+    "Raise an error for parameters that must stay where they are: of a class of their own, or in memory that others use too."
+    for p in params:
+        if type(p.data) is not Tensor: raise TypeError(f"flat=True: expected plain tensors, got a {type(p.data).__name__}; use flat=False")
+        if not p.is_cuda and p.is_shared():
+            raise ValueError(f"flat=True: a parameter of shape {tuple(p.shape)} lies in shared memory, and would leave it; use flat=False")
+    def end(p): return p.data_ptr() + p.element_size() * (1 + sum((n - 1) * s for n, s in zip(p.shape, p.stride())))
+    reach = sorted(((p.data_ptr(), end(p), p.shape) for p in params if p.numel()), key=lambda r: r[:2])
+    for (_, end, shape), (start, _, other) in zip(reach, reach[1:]):
+        if start < end: raise ValueError(f"flat=True: parameters of shapes {tuple(shape)} and {tuple(other)} share memory, and would part; "
+                                         f"use the same Parameter in both places, or flat=False")
+
+
 # %% ../nbs/08a_stepping.ipynb #40ff3a57
 class _Flat:
     "Those parameters of a group that have had a gradient, with their states, in pieces of flat memory."
     def __init__(self, group, members, states, names, book):
         _refuse_to_move(members)
-        self.book = list(book.values())
-        self.everybody, self.names, known = list(group["params"]), names, set(map(id, members))
+        self.book, self.everybody, self.names, known = list(book.values()), list(group["params"]), names, set(map(id, members))
         room = {p.device: STRETCH * torch.get_num_threads() if p.device.type == "cpu" else 2**62 for p in members}
         def bucket(p): return str(p.device), str(p.dtype), p.numel() >= room[p.device]
         order = sorted(range(len(members)), key=lambda i: (*bucket(members[i]), str(_rest(members[i]))))
@@ -110,24 +123,12 @@ class _Flat:
 
     def is_whole(self, group, names, book):
         "Whether parameters and states are still those that were laid down, and where they were laid."
-        try: return (names == self.names and len(group["params"]) == len(self.everybody) and all(map(operator.is_, group["params"], self.everybody))
+        try: return (names == self.names and len(group["params"]) == len(self.everybody) and len(book) == len(self.book)
+                    and all(map(operator.is_, group["params"], self.everybody)) and all(map(operator.is_, book.values(), self.book))
                     and list(map(Tensor.data_ptr, self.params)) == self.addresses and all(p.grad is None for p in self.others)
-                    and len(book) == len(self.book) and all(map(operator.is_, book.values(), self.book))
-                    and all(all(map(operator.is_, map(operator.itemgetter(name), self.states), views)) for name, views in zip(names, self.views)))
+                    and all(all(map(operator.is_, map(operator.itemgetter(n), self.states), views)) for n, views in zip(names, self.views)))
         except KeyError: return False   # a state has lost something
 
-
-def _refuse_to_move(params):
-    "Raise an error for parameters that must stay where they are: of a class of their own, or in memory that others use too."
-    for p in params:
-        if type(p.data) is not Tensor: raise TypeError(f"flat=True: expected plain tensors, got a {type(p.data).__name__}; use flat=False")
-        if not p.is_cuda and p.is_shared():
-            raise ValueError(f"flat=True: a parameter of shape {tuple(p.shape)} lies in shared memory, and would leave it; use flat=False")
-    reach = [(p.data_ptr(), p.data_ptr() + p.element_size() * (1 + sum((n - 1) * s for n, s in zip(p.shape, p.stride()))), p.shape) for p in params if p.numel()]
-    reach.sort(key=lambda r: r[:2])
-    for (_, end, shape), (start, _, other) in zip(reach, reach[1:]):
-        if start < end: raise ValueError(f"flat=True: parameters of shapes {tuple(shape)} and {tuple(other)} share memory, and would part; "
-                                         f"use the same Parameter in both places, or flat=False")
 
 # %% ../nbs/08a_stepping.ipynb #a4ecb170
 class _Ways(torch.optim.Optimizer):
@@ -136,8 +137,8 @@ class _Ways(torch.optim.Optimizer):
         "The parameters that have a gradient, with it."
         ready = [(p, grad) for p in group["params"] if (grad := p.grad) is not None]
         for p, grad in ready:
-            if grad.is_sparse: raise RuntimeError(f"{type(self).__name__}: expected dense gradients, got a sparse one of shape {tuple(p.shape)}; leave out "
-                                                  f"sparse=True (nn.Embedding), or use torch.optim")
+            if grad.is_sparse: raise RuntimeError(f"{type(self).__name__}: expected dense gradients, got a sparse one of shape "
+                                                  f"{tuple(p.shape)}; leave out sparse=True (nn.Embedding), or use torch.optim")
         return ready
 
     def _state(self, p, group, names):
@@ -173,7 +174,7 @@ class _Ways(torch.optim.Optimizer):
         grads = [p.grad for p in laid.params]
         for piece in laid.pieces:
             own, counts = grads[piece.place], [[state[key] for state in piece.states] for key in self.counts]
-            if [g for g in own if g is None] or any(c.count(c[0]) < len(c) for c in counts):   # not all at the same step: one by one, in place
+            if [g for g in own if g is None] or any(c.count(c[0]) < len(c) for c in counts):   # not all at the same step: one by one
                 self._step_each(group, names, [(p, g) for p, g in zip(piece.params, own) if g is not None])
                 continue
             try: grad = piece.gather(own)
@@ -194,7 +195,7 @@ class _Saved(_Ways):
     def state_dict(self):
         "Settings and states in PyTorch's own format: its optimizer of the same name loads them."
         own, wide = self.state, torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
-        def saved(key, value): return torch.as_tensor(value, dtype=wide if isinstance(value, int) else None) if key in self.counts else value
+        def saved(key, v): return torch.as_tensor(v, dtype=wide if isinstance(v, int) else None) if key in self.counts else v
         self.state = {p: {key: saved(key, value) for key, value in state.items() if key not in self.hidden} for p, state in own.items()}
         try: return super().state_dict()
         finally: self.state = own
@@ -206,7 +207,7 @@ class _Saved(_Ways):
         self.__dict__.setdefault("flat", False)
         super().__setstate__(state)
         for group in self.param_groups:   # how a checkpoint was computed is not taken over, what it computed is
-            group.update({key: value for key, value in self.defaults.items() if key not in group or key in ("capturable", "differentiable", "fused")})
+            group.update({k: v for k, v in self.defaults.items() if k not in group or k in ("capturable", "differentiable", "fused")})
         for values in self.state.values():
             values.update({key: self.number(key, values[key]) for key in self.counts if isinstance(values.get(key), Tensor)})
 
@@ -271,7 +272,7 @@ class SGD(Stepper):
     def __init__(self, params, lr=1e-3, # tensors, (name, tensor) pairs or groups; length of a step, in gradients
                  momentum=0, dampening=0, # share of the buffer that stays at each step; share of the gradient that does not come in
                  weight_decay=0, nesterov=False, # times the parameter, added to its gradient; step from where the buffer will lead
-                 *, maximize=False, foreach=None, differentiable=False, fused=None, # climb; all tensors in one call (None: on CUDA); not rebuilt
+                 *, maximize=False, foreach=None, differentiable=False, fused=None, # climb; by lists (None: on CUDA); not rebuilt
                  flat=False): # keep parameters and states in flat memory: the fastest for many small tensors
         super().__init__(params, dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
                                       maximize=maximize, foreach=foreach, differentiable=differentiable, fused=fused), flat)

@@ -18,7 +18,8 @@ class RMSprop(Stepper):
         super().__init__(params, dict(lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered, weight_decay=weight_decay,
                                       capturable=capturable, foreach=foreach, maximize=maximize, differentiable=differentiable), flat)
 
-    def names(self, group): return ("square_avg",) + ("momentum_buffer",) * (group["momentum"] > 0) + ("grad_avg",) * bool(group["centered"])
+    def names(self, group):
+        return ("square_avg",) + ("momentum_buffer",) * (group["momentum"] > 0) + ("grad_avg",) * bool(group["centered"])
 
     def rule(self, group, count, param, grad, square_avg, *rest):
         lr, alpha = float(group["lr"]), group["alpha"]
@@ -37,13 +38,15 @@ class Adagrad(Stepper):
     def __init__(self, params, lr=1e-2, lr_decay=0, # the step's length is divided by 1 + lr_decay * steps
                  weight_decay=0, initial_accumulator_value=0, eps=1e-10, # as in RMSprop; where the sums start; added to the root
                  foreach=None, *, maximize=False, differentiable=False, fused=None, flat=False): # as in SGD
-        super().__init__(params, dict(lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value,
-                                      foreach=foreach, maximize=maximize, differentiable=differentiable, fused=fused), flat)
+        super().__init__(params, dict(lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay,
+                                      initial_accumulator_value=initial_accumulator_value, foreach=foreach, maximize=maximize,
+                                      differentiable=differentiable, fused=fused), flat)
         for group in self.param_groups:
             for p in group["params"]: self._state(p, group, ("sum",))
 
     def names(self, group): return ("sum",)
-    def start(self, name, p, group): return torch.full_like(p, self.defaults["initial_accumulator_value"], memory_format=torch.preserve_format)
+    def start(self, name, p, group):
+        return torch.full_like(p, self.defaults["initial_accumulator_value"], memory_format=torch.preserve_format)
 
     def share_memory(self):
         "Move the sums into memory that other processes see."
@@ -77,8 +80,8 @@ class Adam(_Moments):
                  weight_decay=0, amsgrad=False, # as in SGD; divide by the largest average so far (Reddi and others, 2018)
                  *, foreach=None, maximize=False, capturable=False, differentiable=False, fused=None, # as in SGD
                  decoupled_weight_decay=False, flat=False): # shrink the parameter itself, as AdamW does
-        super().__init__(params, dict(lr=lr, betas=tuple(map(float, betas)), eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
-                                      foreach=foreach, capturable=capturable, differentiable=differentiable, fused=fused,
+        super().__init__(params, dict(lr=lr, betas=tuple(map(float, betas)), eps=eps, weight_decay=weight_decay, amsgrad=amsgrad,
+                                      maximize=maximize, foreach=foreach, capturable=capturable, differentiable=differentiable, fused=fused,
                                       decoupled_weight_decay=decoupled_weight_decay), flat)
 
     def names(self, group): return ("exp_avg", "exp_avg_sq") + ("max_exp_avg_sq",) * bool(group["amsgrad"])
@@ -88,7 +91,8 @@ class Adam(_Moments):
         unbiased, root = (1 - beta ** count["step"] for beta in group["betas"])
         if largest is not None: exp_avg_sq = largest.clamp_min_(exp_avg_sq)
         # both sides of the fraction times the root of the second bias: eps instead of a whole tensor is scaled
-        param.addcdiv_(exp_avg, exp_avg_sq.sqrt().add_(group["eps"] * math.sqrt(root)), value=-float(group["lr"]) * math.sqrt(root) / unbiased)
+        divisor = exp_avg_sq.sqrt().add_(group["eps"] * math.sqrt(root))
+        param.addcdiv_(exp_avg, divisor, value=-float(group["lr"]) * math.sqrt(root) / unbiased)
 
 # %% ../nbs/08b_adaptive.ipynb #62143dcd
 class AdamW(Adam):
@@ -110,9 +114,9 @@ class NAdam(_Moments):
     def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, # as in Adam
                  weight_decay=0, momentum_decay=4e-3, decoupled_weight_decay=False, # how fast the momentum rises to betas[0]
                  *, foreach=None, maximize=False, capturable=False, differentiable=False, flat=False): # as in SGD
-        super().__init__(params, dict(lr=lr, betas=tuple(map(float, betas)), eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
-                                      decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
-                                      differentiable=differentiable), flat)
+        super().__init__(params, dict(lr=lr, betas=tuple(map(float, betas)), eps=eps, weight_decay=weight_decay,
+                                      momentum_decay=momentum_decay, decoupled_weight_decay=decoupled_weight_decay, maximize=maximize,
+                                      foreach=foreach, capturable=capturable, differentiable=differentiable), flat)
 
     def begin(self, p, state, group, names):
         state.setdefault("step", 0)
@@ -138,14 +142,16 @@ class RAdam(_Moments):
     "Adam that goes without the root until it rests on enough squares to be trusted (Liu and others, 2019)."
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, decoupled_weight_decay=False, # as in Adam
                  *, foreach=None, maximize=False, capturable=False, differentiable=False, flat=False): # as in SGD
-        super().__init__(params, dict(lr=lr, betas=tuple(map(float, betas)), eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach,
-                                      capturable=capturable, decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable), flat)
+        super().__init__(params, dict(lr=lr, betas=tuple(map(float, betas)), eps=eps, weight_decay=weight_decay, maximize=maximize,
+                                      foreach=foreach, capturable=capturable, decoupled_weight_decay=decoupled_weight_decay,
+                                      differentiable=differentiable), flat)
 
     def rule(self, group, count, param, grad, exp_avg, exp_avg_sq):
         self.averages(group, self.decayed(group, param, grad), exp_avg, exp_avg_sq)
-        length, trust = -float(group["lr"]) / (1 - group["betas"][0] ** count["step"]), rectification(count["step"], group["betas"][1])
+        (beta1, beta2), step = group["betas"], count["step"]
+        length, trust = -float(group["lr"]) / (1 - beta1**step), rectification(step, beta2)
         if trust is None: param.add_(exp_avg, alpha=length)
-        else: param.addcdiv_(exp_avg, exp_avg_sq.sqrt().add_(group["eps"]), value=length * trust * math.sqrt(1 - group["betas"][1] ** count["step"]))
+        else: param.addcdiv_(exp_avg, exp_avg_sq.sqrt().add_(group["eps"]), value=length * trust * math.sqrt(1 - beta2**step))
 
 
 def rectification(step, # counted from 1
@@ -163,7 +169,8 @@ class LAMB(_Moments):
                  *, bounds=(0.0, math.inf), maximize=False): # the least and the most that a tensor's length counts: phi of the paper; climb
         low, high = bounds
         if not 0 <= low <= high: raise ValueError(f"LAMB: expected bounds (low, high) with 0 <= low <= high, got {tuple(bounds)}")
-        super().__init__(params, dict(lr=lr, betas=tuple(map(float, betas)), eps=eps, weight_decay=weight_decay, bounds=(low, high), maximize=maximize))
+        super().__init__(params, dict(lr=lr, betas=tuple(map(float, betas)), eps=eps, weight_decay=weight_decay, bounds=(low, high),
+                                      maximize=maximize))
 
     def rule(self, group, count, param, grad, exp_avg, exp_avg_sq):
         (beta1, beta2), step = group["betas"], count["step"]
@@ -179,7 +186,7 @@ class LAMB(_Moments):
 def orthogonalize(matrix, # (rows, columns)
                   coefficients=(3.4445, -4.775, 2.0315), # of x, x times its square, x times its fourth power
                   steps=5, eps=1e-7): # how often the polynomial is applied; the least length to divide by
-    "A matrix of the same singular vectors, whose singular values are driven towards 1 (Jordan, 2024). Computed in bfloat16, as PyTorch does."
+    "A matrix of the same singular vectors, whose singular values are driven towards 1 (Jordan, 2024). In bfloat16, as PyTorch does."
     if matrix.ndim != 2: raise ValueError(f"orthogonalize: expected a matrix, got shape {tuple(matrix.shape)}")
     is_tall, (first, third, fifth) = matrix.shape[0] > matrix.shape[1], coefficients
     x = matrix.bfloat16().mT if is_tall else matrix.bfloat16()
@@ -199,8 +206,8 @@ class Muon(Stepper):
                  momentum=0.95, nesterov=True, # share of the average that stays; step from where it will lead
                  ns_coefficients=(3.4445, -4.775, 2.0315), eps=1e-7, ns_steps=5, # as in `orthogonalize`
                  adjust_lr_fn=None): # "original": longer for tall matrices; "match_rms_adamw": numbers move as far as AdamW's
-        super().__init__(params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov, ns_coefficients=ns_coefficients,
-                                      eps=eps, ns_steps=ns_steps, adjust_lr_fn=adjust_lr_fn))
+        super().__init__(params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov,
+                                      ns_coefficients=ns_coefficients, eps=eps, ns_steps=ns_steps, adjust_lr_fn=adjust_lr_fn))
 
     def add_param_group(self, param_group):
         "Add a group of matrices. Raises ValueError for anything else."
@@ -208,10 +215,12 @@ class Muon(Stepper):
         if settings["adjust_lr_fn"] not in (None, "original", "match_rms_adamw"):
             raise ValueError(f"Muon: expected adjust_lr_fn None, 'original' or 'match_rms_adamw', got {settings['adjust_lr_fn']!r}")
         if settings["ns_steps"] >= 100 or len(settings["ns_coefficients"]) != 3:
-            raise ValueError(f"Muon: expected ns_steps below 100 and three ns_coefficients, got {settings['ns_steps']} and {settings['ns_coefficients']}")
+            raise ValueError("Muon: expected ns_steps below 100 and three ns_coefficients, "
+                             f"got {settings['ns_steps']} and {settings['ns_coefficients']}")
         super().add_param_group(param_group)
         for p in self.param_groups[-1]["params"]:
-            if p.ndim != 2: raise ValueError(f"Muon: expected matrices, got shape {tuple(p.shape)}; give biases and the like to another optimizer, AdamW for one")
+            if p.ndim != 2: raise ValueError(f"Muon: expected matrices, got shape {tuple(p.shape)}; "
+                                             "give biases and the like to another optimizer, AdamW for one")
 
     def names(self, group): return ("momentum_buffer",)
 

@@ -51,9 +51,10 @@ def _orthonormal(columns): # (n, k) with k <= n
 @torch.no_grad()
 def orthogonal_(tensor, # (outputs, inputs, ...); all axes but the first count as one
                 gain=1, generator=None): # every length is multiplied by the gain
-    "Rows (or columns, whichever are fewer) at right angles, `gain` long, in random directions (Saxe and others, 2013). ValueError below two axes."
+    "Rows (or columns, whichever are fewer) at right angles, `gain` long, in random directions (Saxe and others, 2013). Two axes or more."
     check_fillable("orthogonal_", tensor)
-    if tensor.dim() < 2: raise ValueError(f"orthogonal_: expected a weight (outputs, inputs, ...), got shape {tuple(tensor.shape)}; a bias can be uniform_")
+    if tensor.dim() < 2:
+        raise ValueError(f"orthogonal_: expected a weight (outputs, inputs, ...), got shape {tuple(tensor.shape)}; a bias can be uniform_")
     if tensor.numel() == 0 or tensor.is_meta: return tensor
     matrix = tensor.new_empty(len(tensor), tensor[0].numel()).normal_(generator=generator)
     wide = matrix.shape[0] < matrix.shape[1]
@@ -115,6 +116,6 @@ def lsuv_init(model, # any module; its layers with a weight are set in place
 
 
 def _has_weight(module):
-    "Whether a module multiplies by a weight of its own that may change: linear layers and convolutions, not tables, scales, or frozen ones."
+    "Whether a module multiplies by a weight of its own that may change: linear layers and convolutions, no tables, scales, frozen ones."
     weight = module._parameters.get("weight")
     return weight is not None and weight.dim() > 1 and weight.requires_grad and not hasattr(module, "num_embeddings")

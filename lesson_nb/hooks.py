@@ -43,12 +43,13 @@ def _each(value, function):
 
 
 class Hook:
-    "Calls `function` whenever the module runs, until the end of `with`, `remove()`, or until nobody holds the Hook. TypeError for no module."
+    "Calls `function` whenever the module runs, until `with` ends, `remove()`, or nobody holds the Hook. TypeError for no module."
     def __init__(self, module, # a torch.nn.Module
                  function, # (hook, module, inputs, output); what it returns, if not None, takes the output's place. As `when` says:
                  when="after", # a forward pass; "before" it: (hook, module, inputs); "backward": (hook, module, gradient of an output)
                 ):
-        if when not in ("after", "before", "backward"): raise ValueError(f"Hook: expected when to be 'after', 'before' or 'backward', got {when!r}")
+        if when not in ("after", "before", "backward"):
+            raise ValueError(f"Hook: expected when to be 'after', 'before' or 'backward', got {when!r}")
         if not callable(function): raise TypeError(f"Hook: expected a function(hook, module, inputs, output), got {function!r}")
         if not hasattr(module, "register_forward_hook"): raise TypeError(f"Hook: expected a module, got {module!r}")
         own = weakref.ref(self)  # neither the module nor a graph is to hold the Hook
@@ -91,7 +92,7 @@ def leaves(model): # any module
 
 # %% ../nbs/11_hooks.ipynb #26e51929
 class SaveFeatures(Hooks):
-    "Keeps the output of the last run of each module: `saved[i]` is a Hook, `saved.features[i]` the output. RuntimeError if one has not run."
+    "Keeps the last output of each module: `saved[i]` is a Hook, `saved.features[i]` the output. RuntimeError if one has not run."
     def __init__(self, *modules, detach=True): # detach: cut off from the graph; without it gradients flow, and memory is held
         def keep(hook, module, inputs, output): hook.output = _each(output, torch.Tensor.detach) if detach else output
         super().__init__(modules, keep)
@@ -100,7 +101,8 @@ class SaveFeatures(Hooks):
     @property
     def features(self):
         for kind, hook in zip(self._kinds, self):
-            if not hasattr(hook, "output"): raise RuntimeError(f"SaveFeatures: the {kind} has not run yet; expected a forward pass inside `with`")
+            if not hasattr(hook, "output"):
+                raise RuntimeError(f"SaveFeatures: the {kind} has not run yet; expected a forward pass inside `with`")
         return [hook.output for hook in self]
 
 # %% ../nbs/11_hooks.ipynb #3cd68a78
@@ -119,12 +121,15 @@ class ActivationStats(Callback):
         if isinstance(self.select, (list, tuple)) and not all(isinstance(s, type) for s in self.select):
             return {name: module for name, module in model.named_modules() if any(module is s for s in self.select)}
         wanted = (lambda m: not m._modules) if self.select is None else self.select
-        if isinstance(wanted, (type, tuple, list)): wanted = lambda m: isinstance(m, tuple(self.select) if isinstance(self.select, list) else self.select)
+        classes = tuple(wanted) if isinstance(wanted, list) else wanted
+        if isinstance(classes, (type, tuple)): wanted = lambda module: isinstance(module, classes)
         return {name: module for name, module in model.named_modules() if wanted(module)}
 
     def before_fit(self, learner):
         chosen = self._chosen(learner.model)
-        if not chosen: raise ValueError(f"ActivationStats: expected modules to look at, found none by {self.select!r} in {type(learner.model).__name__}")
+        if not chosen:
+            kind = type(learner.model).__name__
+            raise ValueError(f"ActivationStats: expected modules to look at, found none by {self.select!r} in {kind}")
         if self.names != list(chosen): self.names, self.steps, self._rows = list(chosen), [], []
         place = {id(module): i for i, module in enumerate(chosen.values())}
         def note(hook, module, *given): # the last is the output, or its gradient
@@ -137,7 +142,8 @@ class ActivationStats(Callback):
         values = found[0].detach().float()
         mean, (low, high) = values.mean(), self.range
         silent = (values.movedim(1, 0).flatten(1).amax(1) <= 0).float().mean() if values.ndim > 1 and values.numel() else mean * 0
-        return torch.cat([torch.stack([mean, ((values - mean)**2).mean().sqrt(), silent]), values.clamp(low, high).histc(self.bins, low, high)])
+        counts = values.clamp(low, high).histc(self.bins, low, high)
+        return torch.cat([torch.stack([mean, ((values - mean)**2).mean().sqrt(), silent]), counts])
 
     def before_batch(self, learner): self._on, self._now = learner.training and learner.step % self.every == 0, {}
 
@@ -168,7 +174,8 @@ class ActivationStats(Callback):
     def plot(self, title=""): # three panels: means, deviations, silent channels, one line a layer
         "Draw means, deviations and silent channels over the steps; returns the axes."
         _, axes = figure(11, 3.0, 1, 3)
-        for ax, (what, values) in zip(axes, (("mean", self.means), ("standard deviation", self.deviations), ("share of silent channels", self.silent))):
+        panels = {"mean": self.means, "standard deviation": self.deviations, "share of silent channels": self.silent}
+        for ax, (what, values) in zip(axes, panels.items()):
             plot_lines({name: (self.steps, values[:, i]) for i, name in enumerate(self.names)}, "steps", what, title, ax=ax)
         return axes
 
@@ -176,7 +183,8 @@ class ActivationStats(Callback):
         "Draw the histograms of all layers over the steps; returns the axes."
         sheet, axes = figure(2.3 * len(self.names), 2.4, 1, len(self.names))
         for i, ax in enumerate([axes] if len(self.names) == 1 else axes):
-            ax.imshow((self.histograms[:, i].T + 1).log().numpy(), origin="lower", aspect="auto", extent=(0, (self.steps or [0])[-1] + 1, *self.range), cmap="magma")
+            extent = (0, (self.steps or [0])[-1] + 1, *self.range)
+            ax.imshow((self.histograms[:, i].T + 1).log().numpy(), origin="lower", aspect="auto", extent=extent, cmap="magma")
             ax.set(title=f"layer {self.names[i]}", xlabel="steps", ylabel="" if i else "value")
             ax.grid(False)
         sheet.suptitle(title, fontsize=11)
@@ -215,18 +223,20 @@ class Summary:
     "What `summary` found: `parts` in the model's order; `parameters`, `trained`, `flops`, `nbytes` (of outputs), `weight_bytes` in all."
     def __init__(self, parts, weight_bytes):
         self.parts, self.weight_bytes = parts, weight_bytes
-        self.parameters, self.trained, self.flops, self.nbytes = (sum(getattr(p, n) for p in parts) for n in ("parameters", "trained", "flops", "nbytes"))
+        names = ("parameters", "trained", "flops", "nbytes")
+        self.parameters, self.trained, self.flops, self.nbytes = (sum(getattr(p, name) for p in parts) for name in names)
 
     def __repr__(self):
         rows = [("module", "kind", "output", "parameters", "MFLOP", "KiB out")]
         for p in self.parts:
             shape = "not called" if not p.calls else "" if p.shape is None else str(p.shape) + f" x{p.calls}" * (p.calls > 1)
-            rows.append((p.name or "(all)", p.kind, shape, f"{p.parameters:,}" if p.parameters else "", f"{p.flops / 1e6:,.2f}" if p.flops else "",
-                         f"{p.nbytes / 1024:,.1f}" if p.nbytes else ""))
+            rows.append((p.name or "(all)", p.kind, shape, f"{p.parameters:,}" if p.parameters else "",
+                         f"{p.flops / 1e6:,.2f}" if p.flops else "", f"{p.nbytes / 1024:,.1f}" if p.nbytes else ""))
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = ["  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip() for row in rows]
-        return "\n".join(lines + [f"{self.parameters:,} parameters, {self.trained:,} of them trained; {self.flops / 1e6:,.2f} MFLOP forward; "
-                                  f"{self.weight_bytes / 1024:,.1f} KiB of parameters and buffers, {self.nbytes / 1024:,.1f} KiB of outputs"])
+        counts = f"{self.parameters:,} parameters, {self.trained:,} of them trained; {self.flops / 1e6:,.2f} MFLOP forward; "
+        sizes = f"{self.weight_bytes / 1024:,.1f} KiB of parameters and buffers, {self.nbytes / 1024:,.1f} KiB of outputs"
+        return "\n".join([*lines, counts + sizes])
 
 # %% ../nbs/11_hooks.ipynb #9ffd5fc1
 @contextmanager
@@ -257,7 +267,8 @@ def summary(model, # any module; nothing of it changes
     parts, seen, kept, stack = {}, set(), [], []
     for name, module in model.named_modules():
         if any(type(p).__name__.startswith("Uninitialized") for p in [*module._parameters.values(), *module._buffers.values()]):
-            raise ValueError(f"summary: expected a model whose shapes are settled, got {name or 'it'}, a {type(module).__name__}; run a batch first")
+            kind = type(module).__name__
+            raise ValueError(f"summary: expected a model whose shapes are settled, got {name or 'it'}, a {kind}; run a batch first")
         new = [p for p in module._parameters.values() if p is not None and id(p) not in seen and not seen.add(id(p))]
         count, trained = sum(p.numel() for p in new), sum(p.numel() for p in new if p.requires_grad)
         parts[id(module)] = Part(name, type(module).__name__, parameters=count, trained=trained)

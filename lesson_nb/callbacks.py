@@ -66,7 +66,8 @@ class Progress(Callback):
                  file=None): # where a terminal's text goes; standard output if None
         if mode not in (None, "notebook", "terminal", "quiet"):
             raise ValueError(f"Progress: expected mode 'notebook', 'terminal', 'quiet' or None, got {mode!r}")
-        self.mode, self.every, self.file = mode, every, file
+        self.mode = mode
+        self.every, self.file = every, file
 
     def _found(self):
         shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
@@ -82,7 +83,7 @@ class Progress(Callback):
     def before_epoch(self, learner): self.began = time.perf_counter()
 
     def before_train(self, learner):
-        self.phase_began = self.shown = time.perf_counter()
+        self.since = self.shown = time.perf_counter()
         if self.now == "terminal":
             total, done = learner.batches, learner.batch_index if learner.resume else 0
             self.bar = self.tqdm(total=total, initial=done, desc=self._phase(learner), leave=False, file=self.out, mininterval=0)
@@ -111,8 +112,7 @@ class Progress(Callback):
     def _phase(self, learner): return f"epoch {learner.epoch + 1}/{learner.epochs}" + ("" if learner.training else ", validation")
 
     def _meter(self, learner):
-        seconds = self.shown - self.phase_began
-        return self.tqdm.format_meter(learner.batch_index + 1, learner.batches, seconds, ncols=80, prefix=self._phase(learner))
+        return self.tqdm.format_meter(learner.batch_index + 1, learner.batches, self.shown - self.since, 80, self._phase(learner))
 
     def after_epoch(self, learner):
         if self.now == "quiet": return

@@ -52,7 +52,7 @@ def anneal_cosine(start, end, position):
 @annealer
 def anneal_exponential(start, end, position):
     "The same factor at every step, from `start` to `end`. Raises ValueError where one is 0 or their signs differ."
-    if not start * end > 0: raise ValueError(f"anneal_exponential: expected numbers of one sign, got {start} and {end}; end near 0, not at it")
+    if not start * end > 0: raise ValueError(f"anneal_exponential: expected numbers of one sign, got {start}, {end}; end near 0, not at it")
     return start * (end / start) ** position
 
 
@@ -77,15 +77,15 @@ class combine_schedules:
         return self.schedules[part](min(1.0, (position - begin) / (end - begin)))
 
 # %% ../nbs/10_schedules.ipynb #abcbcb25
-_BETAS = {"momentum": 0, "beta1": 0, "beta2": 1}  # where these stand in an optimizer that has `betas`
+_BETA = {"momentum": 0, "beta1": 0, "beta2": 1}  # where these stand in an optimizer that has `betas`
 
 
 def _write(group, name, value):
     "Write one hyper-parameter into a parameter group. Raises ValueError, with what there is, if it has none of this name."
     if name in group and name != "betas": group[name] = value
-    elif name in _BETAS and "betas" in group: group["betas"] = tuple(value if i == _BETAS[name] else b for i, b in enumerate(group["betas"]))
+    elif name in _BETA and "betas" in group: group["betas"] = tuple(value if i == _BETA[name] else b for i, b in enumerate(group["betas"]))
     else:
-        known = [n for n, v in group.items() if isinstance(v, (int, float)) and not isinstance(v, bool)] + list(_BETAS) * ("betas" in group)
+        known = [n for n, v in group.items() if isinstance(v, (int, float)) and not isinstance(v, bool)] + list(_BETA) * ("betas" in group)
         raise ValueError(f"expected the name of a hyper-parameter of this optimizer, got {name!r}; it has {', '.join(sorted(known))}")
 
 
@@ -103,9 +103,9 @@ class _Scheduler(Callback):
     groups = None
 
     def before_fit(self, learner):
-        batches = learner.data.train_dl
-        if not hasattr(batches, "__len__"): raise TypeError(f"{type(self).__name__}: expected a train_dl with a length; give its dataset a __len__")
-        self._length = max(1, learner.epochs * len(batches)), len(batches)
+        dl = learner.data.train_dl
+        if not hasattr(dl, "__len__"): raise TypeError(f"{type(self).__name__}: expected a train_dl with a length; give its data a __len__")
+        self._length = max(1, learner.epochs * len(dl)), len(dl)
         self._set(learner.opt.param_groups, learner.step)
 
     def before_batch(self, learner):
@@ -133,7 +133,7 @@ class ParamScheduler(_Scheduler):
         if by not in ("batch", "epoch"): raise ValueError(f"ParamScheduler: expected by to be 'batch' or 'epoch', got {by!r}")
         self.name, self.schedule, self.by, self.groups = name, _one_or_each(schedule), by, [groups] if isinstance(groups, int) else groups
         for one in self.schedule if isinstance(self.schedule, tuple) else [schedule]:
-            if not callable(one): raise TypeError(f"ParamScheduler: expected a function of the position, got {one!r}; try anneal_none({one}, {one})")
+            if not callable(one): raise TypeError(f"ParamScheduler: expected a function of the position, got {one!r}; try anneal_none")
 
     def _values(self, step, total, per_epoch):
         if self.by == "epoch": step, total = step // per_epoch, max(1, total // per_epoch)
@@ -149,9 +149,9 @@ class OneCycle(_Scheduler):
                  base_momentum=0.85, max_momentum=0.95, # at the height of the learning rate; at both ends
                  div_factor=25.0, final_div_factor=1e4, # max_lr / start; start / end
                  three_phase=False): # symmetric about the height, and then a third part down to the end
-        shapes = {"cos": anneal_cosine, "linear": anneal_linear}
-        self.anneal = shapes.get(anneal_strategy, anneal_strategy)
-        if not hasattr(self.anneal, "__wrapped__"): raise ValueError(f"OneCycle: expected 'cos', 'linear' or an annealer, got {anneal_strategy!r}")
+        self.anneal = {"cos": anneal_cosine, "linear": anneal_linear}.get(anneal_strategy, anneal_strategy)
+        if not hasattr(self.anneal, "__wrapped__"):
+            raise ValueError(f"OneCycle: expected 'cos', 'linear' or an annealer, got {anneal_strategy!r}")
         _check_number("OneCycle: pct_start", pct_start, 0, 0.5 if three_phase else 1)
         for factor in (div_factor, final_div_factor): _check_number("OneCycle: div_factor and final_div_factor", factor, 1e-30)
         self.max_lr, self.base_momentum, self.max_momentum = map(_one_or_each, (max_lr, base_momentum, max_momentum))
@@ -177,8 +177,8 @@ class CosineRestarts(_Scheduler):
                  cycle_mult=1, # each cycle lasts this many times as long as the one before: a whole number
                  min_lr=0.0, # what the rate falls towards; the first step of the next cycle takes the place of the last one there
                  on_cycle_end=None): # function(learner, cycle): called after the last batch of each whole cycle, counted from 0
-        if not isinstance(cycle_mult, int) or cycle_mult < 1: raise ValueError(f"CosineRestarts: expected cycle_mult 1, 2, ..., got {cycle_mult!r}")
-        if not callable(on_cycle_end or len): raise TypeError(f"CosineRestarts: expected on_cycle_end(learner, cycle), got {on_cycle_end!r}")
+        if type(cycle_mult) is not int or cycle_mult < 1: raise ValueError(f"CosineRestarts: expected cycle_mult 1, 2..., got {cycle_mult}")
+        if not callable(on_cycle_end or len): raise TypeError(f"CosineRestarts: expected on_cycle_end(learner, cycle), got {on_cycle_end}")
         _check_number("CosineRestarts: cycle_length", cycle_length, 1e-9)
         self.max_lr, self.cycle_length, self.cycle_mult = _one_or_each(max_lr), cycle_length, cycle_mult
         self.min_lr, self.on_cycle_end = min_lr, on_cycle_end
@@ -264,7 +264,7 @@ class LRFinding:
         ax.legend()
         return ax
 
-    def __repr__(self): return f"LRFinding({len(self.rates)} steps, {self.rates[0]:.2g} to {self.rates[-1]:.2g}, suggestion {self.suggestion})"
+    def __repr__(self): return f"LRFinding({len(self.rates)} steps, {self.rates[0]:g}…{self.rates[-1]:.2g}, suggestion {self.suggestion})"
 
 
 class _Search(Callback):

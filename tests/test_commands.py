@@ -450,3 +450,13 @@ def test_readme_names_only_commands_and_files_that_exist(root):
     for name in re.findall(r"(?:`|^)make ([a-z]+)", text, re.M): assert name in targets, name
     for name in re.findall(r"run\.py ([a-z]+)\b", text): assert name in commands.HELP, name
     for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text): assert (root/link).exists(), link
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_children_hear_ctrl_c_although_a_background_job_does_not():
+    program = "import signal, sys; sys.exit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert subprocess.run([sys.executable, "-c", program]).returncode == 1
+        assert commands.stream([sys.executable, "-c", program], os.environ, print) == 0
+    finally: signal.signal(signal.SIGINT, before)

@@ -259,7 +259,8 @@ def end_group(process):
 
 def stream(command, env, on_line, minutes=60, cwd=ROOT):
     "Run `command`, hand each line it prints to `on_line`; returns its exit status, or None if it was ended after `minutes`."
-    own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
+    own_group = ({"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else   # a shell's background job ignores Ctrl-C,
+                 {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)})   # what it tests must not
     process = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, encoding="utf-8", errors="replace", **own_group)
     late = threading.Event()

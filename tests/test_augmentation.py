@@ -1,7 +1,7 @@
 """The transforms of lesson 15 beside loops over single pictures: values, draws, devices of the draws, dtypes, layouts, errors; TTA."""
 import pytest, torch
 from torch import nn
-from lesson_nb.augmentation import Augment, Compose, Cutout, Lighting, RandomCrop, RandomFlip, Transform, fold, moved, take_pixels, tta
+from lesson_nb.augmentation import Augment, Compose, Cutout, Lighting, RandomCrop, RandomFlip, Transform, folded, moved, take_pixels, tta
 from lesson_nb.checkpoints import Checkpoint
 from lesson_nb.data import get_dls
 from lesson_nb.learner import AvgStats, Learner
@@ -24,14 +24,14 @@ def seeded(generator=0): return torch.Generator().manual_seed(generator)
 
 # places -------------------------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_fold_is_padding(size):
+def test_folded_is_padding(size):
     "Beside torch's own padding; and beyond what that allows, the mirror goes on for ever."
     row, place = torch.arange(1.0, size + 1)[None, None], torch.arange(-size + 1, 2 * size - 1)
     for mode, theirs in (("border", "replicate"), ("reflection", "reflect")):
-        assert torch.equal(row[0, 0, fold(place, size, mode)], nn.functional.pad(row, (size - 1, size - 1), theirs)[0, 0])
+        assert torch.equal(row[0, 0, folded(place, size, mode)], nn.functional.pad(row, (size - 1, size - 1), theirs)[0, 0])
     far = torch.arange(-50, 50)
-    assert ((fold(far, size, "reflection") - fold(far + max(2 * size - 2, 1), size, "reflection")) == 0).all()
-    assert fold(far, size, "zeros").min() == 0 and fold(far, size, "zeros").max() == size - 1
+    assert ((folded(far, size, "reflection") - folded(far + max(2 * size - 2, 1), size, "reflection")) == 0).all()
+    assert folded(far, size, "zeros").min() == 0 and folded(far, size, "zeros").max() == size - 1
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -46,7 +46,7 @@ def test_take_pixels_is_a_loop(mode, dtype):
             for j in range(6):
                 r, c = rows[k, i].item(), columns[k, j].item()
                 outside = not (0 <= r < 3 and 0 <= c < 4)
-                expected = 0 * x[k, :, 0, 0] if mode == "zeros" and outside else x[k, :, fold(rows[k, i], 3, mode), fold(columns[k, j], 4, mode)]
+                expected = 0 * x[k, :, 0, 0] if mode == "zeros" and outside else x[k, :, folded(rows[k, i], 3, mode), folded(columns[k, j], 4, mode)]
                 assert torch.equal(taken[k, :, i, j], expected)
 
 
@@ -180,7 +180,7 @@ def test_compose_and_augment():
     assert torch.equal(both(x), expected)
     both.load_state_dict(state)
     assert torch.equal(both(x), expected)
-    assert repr(Compose(RandomFlip(), RandomCrop(2))) == "Compose(RandomFlip(p=0.5, axis=-1), RandomCrop(padding=2, mode='reflection', size=None))"
+    assert repr(Compose(RandomFlip(), RandomCrop(2))) == "Compose(RandomFlip(p=0.5, axis=-1), RandomCrop(mode='reflection', padding=2, size=None))"
 
 
 class Kept(AvgStats):

@@ -16,7 +16,8 @@ def mislabelled(labels, # (n,), whole numbers from 0
                 classes, # how many there are
                 share, # of them that are to be wrong: the first ones
                 generator=None): # a torch.Generator, or the global one
-    "A copy of the labels whose first part is wrong: each of these is another class, all equally likely."
+    "A copy of the labels whose first part is wrong: each of these is another class, all equally likely. ValueError for another share than 0 to 1."
+    if not 0 <= share <= 1: raise ValueError(f"mislabelled: expected a share from 0 to 1, got {share}; is it a percentage?")
     count = int(len(labels) * share)
     shift = torch.randint(1, classes, (count,), generator=generator)
     return torch.cat([(labels[:count] + shift) % classes, labels[count:]])

@@ -207,6 +207,7 @@ def test_mislabelled():
     shift = (given[:300] - labels[:300]) % 7
     assert shift.bincount(minlength=7)[1:].min() > 25
     assert torch.equal(given, mislabelled(labels, 7, 0.3, torch.Generator().manual_seed(1)))
+    with pytest.raises(ValueError, match="expected a share from 0 to 1, got 30"): mislabelled(labels, 7, 30)
     assert torch.equal(mislabelled(labels, 7, 0.0), labels) and (mislabelled(labels, 7, 1.0) != labels).all() and len(mislabelled(labels[:0], 7, 0.5)) == 0
 
 

@@ -132,15 +132,16 @@ class GroupNorm(nn.Module):
     def forward(self, input): return group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
     def extra_repr(self): return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
-# %% ../nbs/13a_layernorm.ipynb #342ab70f
+# %% ../nbs/13a_layernorm.ipynb #1621b214
 def instance_norm(input, # (n, channels, ...)
                   running_mean=None, running_var=None, weight=None, bias=None, # (channels,)
                   use_input_stats=True, # else the running ones
                   momentum=0.1, eps=1e-5): # how far the running ones move; added to the variance
     "Each channel of each example gets mean 0 and variance 1 (Ulyanov and others, 2016). ValueError for one place a channel."
     shape, axes = (-1,) + (1,) * (input.ndim - 2), tuple(range(2, input.ndim))
+    if (running_mean is None) != (running_var is None): raise ValueError("running_mean and running_var must either both be None or neither be None")
     if not use_input_stats:
-        if running_mean is None or running_var is None: raise RuntimeError("instance_norm: expected running_mean and running_var where use_input_stats=False, got None")
+        if running_mean is None: raise RuntimeError("instance_norm: expected running_mean and running_var where use_input_stats=False, got None")
         ready = (roomy(input) - running_mean.view(shape)) / (roomy(running_var).view(shape) + eps).sqrt()
         return _scaled("instance_norm", input, ready, (input.shape[1], *shape[1:]), weight, bias)
     places = math.prod(input.shape[2:])

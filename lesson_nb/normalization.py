@@ -185,7 +185,7 @@ def _with_averages(model):
     "The layers in it that keep running averages: ours or PyTorch's."
     return [layer for layer in model.modules() if getattr(layer, "running_mean", None) is not None]
 
-# %% ../nbs/13_normalization.ipynb #7093aa6a
+# %% ../nbs/13_normalization.ipynb #8e62d563
 class RunningBatchNorm2d(nn.Module):
     "Batch norm for tiny batches: in training too it divides by averages over the last batches, and gradients reach them (fast.ai, 2019)."
     def __init__(self, num_features, # channels
@@ -204,7 +204,7 @@ class RunningBatchNorm2d(nn.Module):
             shifted = input - center.view(shape)
             new = shifted.sum((0, 2, 3)), shifted.square().sum((0, 2, 3)), torch.full_like(count, input.numel() / self.num_features)
             sums, squares, count = (old.lerp(value, self.momentum) for old, value in zip((sums, squares, count), new))
-            for buffer, value in zip((self.sums, self.squares, self.count), (sums, squares, count)): buffer.data = value.detach()
+            for buffer, value in zip((self.sums, self.squares, self.count), (sums, squares, count)): buffer.copy_(value.detach())
         mean = sums / count
         scale = self.weight / (squares / count - mean**2 + self.eps).sqrt()
         return (input - (center + mean).view(shape)) * scale.view(shape) + self.bias.view(shape)

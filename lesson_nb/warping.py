@@ -177,8 +177,9 @@ def perspective_grid(matrix, # (n, 3, 3): from (x, y, 1) in what is made to (x, 
                      size): # of what is to be made: (n, c, height, width)
     "As affine_grid without align_corners, divided by the third number: (n, height, width, 2). ValueError where shapes do not fit."
     if matrix.ndim != 3 or tuple(matrix.shape) != (size[0], 3, 3): raise ValueError(f"perspective_grid: expected matrices {(size[0], 3, 3)}, got {tuple(matrix.shape)}")
-    x, y, scale = (_homogeneous(size[2:], False, matrix) @ matrix.mT).unbind(-1)
-    return torch.stack([x / scale, y / scale], -1).view(size[0], *size[2:], 2)
+    x, y = (_centres(length, False, matrix) for length in (size[3], size[2]))
+    sums = (matrix[:, :, 1:2] * y + matrix[:, :, 2:])[..., None] + (matrix[:, :, :1] * x)[:, :, None]  # (n, 3, height, width)
+    return (sums[:, :2] / sums[:, 2:]).movedim(1, -1)
 
 
 def resample(x, # pictures (n, c, h, w), floats

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 from .initialization import kaiming_normal_, ones_, zeros_
-from .resnet import ConvLayer, ResBlock
+from .resnet import ResBlock
 from .schedules import OneCycle
 
 # %% ../nbs/16a_resnet18.ipynb #a9f66d03

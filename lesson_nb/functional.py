@@ -6,14 +6,19 @@ from torch import tanh  # elementwise: taken from PyTorch as it is, in the cours
 
 from .backprop import linear, mse_loss, relu
 from .convolution import conv1d, conv2d, pad
+from .layernorm import group_norm, instance_norm, layer_norm, rms_norm
 from .layers import embedding, gelu, leaky_relu, silu
 from .losses import cross_entropy, log_softmax, nll_loss, softmax
+from .normalization import batch_norm
 from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from .regression import binary_cross_entropy, binary_cross_entropy_with_logits, l1_loss, logsigmoid, sigmoid
+from .regularization import dropout, dropout2d
+from .warping import affine_grid, grid_sample
 
-__all__ = ["adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d",
-           "cross_entropy", "embedding", "gelu", "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool2d", "mse_loss", "nll_loss",
-           "pad", "relu", "sigmoid", "silu", "softmax", "tanh"]
+__all__ = ["adaptive_avg_pool2d", "adaptive_max_pool2d", "affine_grid", "avg_pool2d", "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+           "conv1d", "conv2d", "cross_entropy", "dropout", "dropout2d", "embedding", "gelu", "grid_sample", "group_norm", "instance_norm", "l1_loss", "layer_norm",
+           "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool2d", "mse_loss", "nll_loss", "pad", "relu", "rms_norm", "sigmoid", "silu",
+           "softmax", "tanh"]
 
 
 def __getattr__(name):

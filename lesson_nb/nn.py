@@ -10,12 +10,16 @@ from . import functional, init
 from .convolution import Conv1d, Conv2d
 from .layers import (BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Embedding, Flatten, GELU, Identity, L1Loss, LeakyReLU, Linear, LogSigmoid,
                      LogSoftmax, MSELoss, NLLLoss, ReLU, Sigmoid, SiLU, Softmax, Tanh)
+from .layernorm import GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm
+from .normalization import BatchNorm1d, BatchNorm2d
 from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
+from .regularization import Dropout, Dropout2d
 
-__all__ = ["AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "Buffer", "Conv1d", "Conv2d", "CrossEntropyLoss",
-           "Embedding", "Flatten", "GELU", "Identity", "L1Loss", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool2d", "Module",
-           "ModuleDict", "ModuleList", "NLLLoss", "Parameter", "ReLU", "ReflectionPad2d", "ReplicationPad2d", "Sequential", "SiLU", "Sigmoid",
-           "Softmax", "Tanh", "ZeroPad2d", "functional", "init", "utils"]
+__all__ = ["AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "BCELoss", "BCEWithLogitsLoss", "Buffer", "Conv1d",
+           "Conv2d", "CrossEntropyLoss", "Dropout", "Dropout2d", "Embedding", "Flatten", "functional", "GELU", "GroupNorm", "Identity", "init",
+           "InstanceNorm1d", "InstanceNorm2d", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MaxPool2d", "Module",
+           "ModuleDict", "ModuleList", "MSELoss", "NLLLoss", "Parameter", "ReflectionPad2d", "ReLU", "ReplicationPad2d", "RMSNorm", "Sequential",
+           "Sigmoid", "SiLU", "Softmax", "Tanh", "utils", "ZeroPad2d"]
 
 
 def __getattr__(name):

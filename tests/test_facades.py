@@ -8,7 +8,7 @@ from lesson_nb import functional, init, nn, optim
 ROOT = Path(__file__).resolve().parent.parent
 FACADES = {"nn": (nn, torch.nn), "functional": (functional, torch.nn.functional), "optim": (optim, torch.optim), "init": (init, torch.nn.init)}
 EXTRA = {"LAMB", "clip_grad_norm_", "clip_grad_value_", "fan_in_and_fan_out", "lsuv_init", "measured_gain"}   # what torch has elsewhere, or not at all
-NOT_REBUILT = {"nn": ("Transformer", "torch.nn.Transformer"), "functional": ("grid_sample", "torch.nn.functional.grid_sample"),
+NOT_REBUILT = {"nn": ("Transformer", "torch.nn.Transformer"), "functional": ("ctc_loss", "torch.nn.functional.ctc_loss"),
                "optim": ("LBFGS", "torch.optim.LBFGS")}
 TYPOS = {"nn": ("Lineer", "Linear"), "functional": ("cross_entrpy", "cross_entropy"), "optim": ("AdmW", "AdamW"), "init": ("kaiming_normel_", "kaiming_normal_")}
 def short(facade): return facade.__name__.rpartition(".")[2]

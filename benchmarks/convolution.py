@@ -6,13 +6,14 @@ Interleaved: in each round both sides take a turn, and the ratio is of their med
 rounds, lower to upper quartile, and beside it the ratio of PyTorch to itself, which would be 1.00 on a silent machine.
 Gradients of input, weight and bias; --first leaves out the input's, as in the first layer of a network.
 """
-import argparse, platform, statistics, sys, time
+import argparse, platform, statistics, sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 import torch.nn.functional as F
 from lesson_nb.convolution import conv2d
+from timing import interleaved, quartiles
 
 # pictures, kernels, stride, padding, bar
 LAYERS = [((64, 16, 32, 32), (32, 16, 3, 3), 2, 1, 1.5), ((64, 16, 32, 32), (32, 16, 3, 3), 1, 1, 2.2), ((64, 1, 28, 28), (8, 1, 5, 5), 2, 2, 1.2),
@@ -27,26 +28,6 @@ def step_of(function, shape, weight_shape, stride, padding, input_gradient):
     flow = torch.randn_like(function(*given, stride, padding))
     wanted = [tensor for tensor in given if tensor.requires_grad]
     return lambda: torch.autograd.grad(function(*given, stride, padding), wanted, flow)
-
-
-def interleaved(functions, rounds, seconds=0.05):
-    "Seconds a call of each function in each round; a turn lasts about `seconds`."
-    calls = {}
-    for name, function in functions.items():
-        for _ in range(3): function()
-        start = time.perf_counter()
-        function()
-        calls[name] = max(1, int(seconds / (time.perf_counter() - start)))
-    times = {name: [] for name in functions}
-    for _ in range(rounds):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            for _ in range(calls[name]): function()
-            times[name].append((time.perf_counter() - start) / calls[name])
-    return times
-
-
-def quartiles(values): return statistics.quantiles(values, n=4)[::2]
 
 
 def main():

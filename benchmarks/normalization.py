@@ -6,13 +6,14 @@ Interleaved: in each round all sides take a turn, and a ratio is of their median
 upper quartile, and beside it the ratio of PyTorch to itself, which would be 1.00 on a silent machine. Compiled: `torch.compile` of our layer,
 beside PyTorch's layer as it is. `--others` adds channels_last, the layer compiled on both sides, and the norms of lesson 13a, which have no bar.
 """
-import argparse, copy, platform, statistics, sys, time
+import argparse, copy, platform, statistics, sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch import nn as theirs
 from lesson_nb import nn as ours
+from timing import interleaved, quartiles
 
 SHAPES = [(64, 16, 32, 32), (256, 64, 32, 32)]
 BARS = {"ours": 1.5, "compiled": 0.9}
@@ -24,26 +25,6 @@ def step_of(layer, x, flow):
     x = x.detach().requires_grad_()
     wanted = [x, *layer.parameters()]
     return lambda: torch.autograd.grad(layer(x), wanted, flow)
-
-
-def interleaved(functions, rounds, seconds=0.05):
-    "Seconds a call of each function in each round; a turn lasts about `seconds`."
-    calls = {}
-    for name, function in functions.items():
-        for _ in range(3): function()
-        start = time.perf_counter()
-        function()
-        calls[name] = max(1, int(seconds / (time.perf_counter() - start)))
-    times = {name: [] for name in functions}
-    for _ in range(rounds):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            for _ in range(calls[name]): function()
-            times[name].append((time.perf_counter() - start) / calls[name])
-    return times
-
-
-def quartiles(values): return statistics.quantiles(values, n=4)[::2]
 
 
 def compare(label, layer, theirs_layer, x, sides, rounds):

@@ -1,12 +1,16 @@
 """Layer, group, instance and RMS norm beside torch's: values, gradients and theirs, buffers, layouts, dtypes, checkpoints, errors."""
 import copy, importlib.util, sys, warnings
+from functools import partial
 import pytest, torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+import layer_steps
+from layer_steps import draw, step
 from lesson_nb import functional as ours_F, layernorm, modules, nn as ours_nn, normalization
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+assert_alike = partial(layer_steps.assert_alike, atol=1e-11)
 LAYERS = [("LayerNorm", (6,), {}, (4, 3, 6)), ("LayerNorm", ((3, 6),), {"eps": 1e-2}, (4, 3, 6)), ("LayerNorm", ((4, 3, 6),), {"bias": False}, (4, 3, 6)), ("LayerNorm", (6,), {"elementwise_affine": False}, (5, 6)),
           ("LayerNorm", ([6],), {}, (6,)), ("LayerNorm", (300,), {}, (400, 300)),
           ("GroupNorm", (2, 6), {}, (4, 6, 3, 5)), ("GroupNorm", (3, 6), {"affine": False}, (4, 6)), ("GroupNorm", (1, 6), {"bias": False}, (2, 6, 7)), ("GroupNorm", (6, 6), {"eps": 1e-2}, (2, 6, 3, 2, 2)), ("GroupNorm", (4, 16), {}, (8, 16, 32, 32)),
@@ -15,7 +19,6 @@ LAYERS = [("LayerNorm", (6,), {}, (4, 3, 6)), ("LayerNorm", ((3, 6),), {"eps": 1
           ("InstanceNorm2d", (5,), {"affine": True, "bias": False, "eps": 1e-2}, (5, 3, 6)), ("InstanceNorm2d", (5,), {"affine": True, "track_running_stats": True}, (16, 5, 32, 32)),
           ("RMSNorm", (6,), {}, (4, 3, 6)), ("RMSNorm", ((3, 6),), {"eps": 1e-2}, (4, 3, 6)), ("RMSNorm", (6,), {"elementwise_affine": False}, (5, 6)), ("RMSNorm", (300,), {}, (400, 300))]
 each_layer = pytest.mark.parametrize("name, args, kwargs, shape", LAYERS, ids=str)
-def draw(*shape, seed=0, dtype=torch.float64): return torch.randn(shape, generator=torch.Generator().manual_seed(seed + sum(shape)), dtype=torch.float64).to(dtype)
 
 
 def both(name, args, kwargs, dtype=torch.float64):
@@ -26,18 +29,6 @@ def both(name, args, kwargs, dtype=torch.float64):
     ours.load_state_dict(theirs.state_dict())
     theirs.load_state_dict(ours.state_dict())
     return ours, theirs
-
-
-def step(layer, x, flow):
-    "Output and gradients of one call; the buffers afterwards."
-    x = x.clone(memory_format=torch.preserve_format).requires_grad_()
-    y = layer(x)
-    return {"output": y.detach()} | dict(zip(("input", *dict(layer.named_parameters())), torch.autograd.grad(y, [x, *layer.parameters()], flow))) | {n: b.clone() for n, b in layer.named_buffers()}
-
-
-def assert_alike(ours, theirs, rtol=1e-10, atol=1e-11):
-    assert list(ours) == list(theirs)
-    for name in ours: torch.testing.assert_close(ours[name], theirs[name], rtol=rtol, atol=atol, msg=lambda m: f"{name}: {m}")
 
 
 @each_layer

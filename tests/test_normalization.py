@@ -4,6 +4,7 @@ import pytest, torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from layer_steps import assert_alike, draw, step
 from lesson_nb import modules, nn as ours_nn, normalization
 from lesson_nb.containers import Sequential
 from lesson_nb.learner import Learner
@@ -18,7 +19,6 @@ LAYOUTS = {"plain": lambda x: x, "channels last": lambda x: x.contiguous(memory_
 SHAPES = [(4, 5, 3, 6), (2, 5, 1, 1), (1, 5, 4, 4), (16, 5, 32, 32), (4, 5, 7), (6, 5), (300, 5, 50)]
 def id_of(value): return "-".join(f"{k}={v}" for k, v in value.items()) or "plain" if isinstance(value, dict) else None
 def pair(shape, **settings): return (BatchNorm2d(shape[1], **settings), nn.BatchNorm2d(shape[1], **settings)) if len(shape) == 4 else (BatchNorm1d(shape[1], **settings), nn.BatchNorm1d(shape[1], **settings))
-def draw(*shape, seed=0, dtype=torch.float64): return torch.randn(shape, generator=torch.Generator().manual_seed(seed + sum(shape)), dtype=torch.float64).to(dtype)
 
 
 def alike(ours, theirs):
@@ -27,18 +27,6 @@ def alike(ours, theirs):
         if tensor.is_floating_point(): tensor.copy_(draw(*tensor.shape, seed=i).abs() + 0.5)
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs
-
-
-def step(layer, x, flow):
-    "Output and gradients of one call; the buffers afterwards."
-    x = x.clone(memory_format=torch.preserve_format).requires_grad_()
-    y = layer(x)
-    return {"output": y.detach()} | dict(zip(("input", *dict(layer.named_parameters())), torch.autograd.grad(y, [x, *layer.parameters()], flow))) | {n: b.clone() for n, b in layer.named_buffers()}
-
-
-def assert_alike(ours, theirs, rtol=1e-10, atol=1e-12):
-    assert list(ours) == list(theirs)
-    for name in ours: torch.testing.assert_close(ours[name], theirs[name], rtol=rtol, atol=atol, msg=lambda m: f"{name}: {m}")
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=id_of)

@@ -33,6 +33,22 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def once_more(monkeypatch):
+    "A function that imports a module a second time, with our Module and Parameter where it looks for torch's."
+    import importlib.util, torch
+    from lesson_nb import modules
+    def load(module):
+        monkeypatch.setattr(torch.nn, "Module", modules.Module)
+        monkeypatch.setattr(torch.nn, "Parameter", modules.Parameter)
+        spec = importlib.util.spec_from_file_location(f"{module.__name__}_once_more", module.__file__)
+        again = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, again)
+        spec.loader.exec_module(again)
+        return again
+    return load
+
+
 @pytest.fixture(scope="session")
 def root():
     "The repository."

@@ -1,5 +1,5 @@
 """Every layer beside torch's: values, gradients, state, first values, signatures, text, refusals; and trained on our own Module."""
-import copy, importlib.util, inspect, math, pickle, sys, warnings
+import copy, inspect, math, pickle, warnings
 import pytest, torch
 import torch.nn.functional as F
 from torch import nn
@@ -290,15 +290,9 @@ def test_the_list_of_forbidden_kernels_is_not_empty_talk():
 
 # on our own Module -----------------------------------------------------------------------------------------------------------
 @pytest.fixture
-def second_copy(monkeypatch):
+def second_copy(once_more):
     "The layers once more, with our Module and Parameter where they look for torch's."
-    monkeypatch.setattr(torch.nn, "Module", modules.Module)
-    monkeypatch.setattr(torch.nn, "Parameter", modules.Parameter)
-    spec = importlib.util.spec_from_file_location("lesson_nb.layers_once_more", layers.__file__)
-    again = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, again)
-    spec.loader.exec_module(again)
-    return again
+    return once_more(layers)
 
 
 def classifier(place, sequential):

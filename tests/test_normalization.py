@@ -1,5 +1,5 @@
 """Batch norm beside torch's: values, gradients and theirs, buffers, layouts, dtypes, checkpoints, errors; frozen layers; tiny batches."""
-import copy, importlib.util, itertools, sys
+import copy, itertools
 import pytest, torch
 import torch.nn.functional as F
 from torch import nn
@@ -321,15 +321,9 @@ def test_running_norm_trains_step_after_step():
 
 # on our own Module --------------------------------------------------------------------------------------------------------------------
 @pytest.fixture
-def second_copy(monkeypatch):
+def second_copy(once_more):
     "The module once more, with our Module and Parameter where it looks for torch's."
-    monkeypatch.setattr(torch.nn, "Module", modules.Module)
-    monkeypatch.setattr(torch.nn, "Parameter", modules.Parameter)
-    spec = importlib.util.spec_from_file_location("lesson_nb.normalization_once_more", normalization.__file__)
-    again = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, again)
-    spec.loader.exec_module(again)
-    return again
+    return once_more(normalization)
 
 
 def test_trains_on_our_module_as_on_torchs(second_copy):

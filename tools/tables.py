@@ -51,7 +51,7 @@ PLAN = {
     "14a_mixup": "soft labels, mixed pictures, and all remedies on the test pictures",
     "15_augmentation": "more pictures from the ones there are: flip, crop, light, cutout, and several views at test time",
     "15a_warping": "turned, zoomed, seen from another side: resampling pictures on a grid, forward and backward",
-    "16_resnet": "seven networks from a half to nine of ten, and what `x + f(x)` is good for",
+    "16_resnet": "seven networks, each with one idea more than the last, and what `x + f(x)` is good for",
     "16a_resnet18": "ResNet-18 and 34 with torchvision's checkpoints, other blocks, small pictures first",
     "17_heatmaps": "what a network looks at, and using one trained on something else",
     "18_style": "the content of one picture in the style of another",

@@ -13,13 +13,13 @@ from .runner import Callback
 
 # %% ../nbs/13_normalization.ipynb #fe424d19
 def _sums(numbers, axes):
-    "Sums along the axes, which stay with size 1; along axis 0 in float64 where the device has it, for one rounding here would be in every result."
+    "Sums along the axes, each kept with size 1; axis 0 last, in float64 where there is one: a rounding here would be in every result."
     if len(axes) > 1: numbers = numbers.sum(axes[1:], keepdim=True)
     return numbers.sum(0, keepdim=True, dtype=torch.float32 if numbers.device.type == "mps" else torch.float64)
 
 
 class _BatchNorm(Function):
-    "(input - mean) / std * weight + bias; mean and std are taken along `axes`, of `count` numbers each. Keeps the input and a few numbers a channel."
+    "(input - mean) / std * weight + bias; mean and std along `axes`, of `count` numbers each. Keeps the input and a few numbers a channel."
     @staticmethod
     def forward(ctx, input, weight, bias, eps, axes, count):
         rough = (_sums(input, axes) / count).to(input.dtype)
@@ -43,28 +43,36 @@ class _BatchNorm(Function):
         work = (input - few).mul_(grad)
         to_weight = _sums(work, ctx.axes) * rstd
         if ctx.needs_input_grad[0]:
-            to_input = work.copy_(input).sub_(few).mul_((to_weight * rstd / -ctx.count).to(dtype)).add_(grad).sub_((to_bias / ctx.count).to(dtype))
-            to_input.mul_((rstd if weight is None else rstd * weight).to(dtype))
+            to_input = work.copy_(input).sub_(few).mul_((to_weight * rstd / -ctx.count).to(dtype))
+            to_input.add_(grad).sub_((to_bias / ctx.count).to(dtype)).mul_((rstd if weight is None else rstd * weight).to(dtype))
             if to_mean is not None: to_input = to_input + (to_mean / ctx.count).to(dtype)
             if to_variance is not None: to_input = to_input + (input - few) * (2 * to_variance / ctx.count).to(dtype)
-        return to_input, *[g.to(dtype) if needed else None for g, needed in zip((to_weight, to_bias), ctx.needs_input_grad[1:])], None, None, None
+        return to_input, *[g.to(dtype) if needed else None
+                           for g, needed in zip((to_weight, to_bias), ctx.needs_input_grad[1:])], None, None, None
 
 # %% ../nbs/13_normalization.ipynb #fa159852
 def _check(input, channels, training, eps):
     "Raise unless batch_norm can take these: ValueError for one value a channel and for eps, as PyTorch does, else RuntimeError."
-    if input.ndim < 2: raise RuntimeError(f"batch_norm: expected an input (n, channels, ...), got shape {tuple(input.shape)}; a single example needs a batch axis: input[None]")
-    if not input.is_floating_point(): raise RuntimeError(f"batch_norm: expected floating-point numbers, got {input.dtype}; convert them with .float()")
+    if input.ndim < 2:
+        raise RuntimeError(f"batch_norm: expected an input (n, channels, ...), got shape {tuple(input.shape)}; a single example needs a "
+                           "batch axis: input[None]")
+    if not input.is_floating_point():
+        raise RuntimeError(f"batch_norm: expected floating-point numbers, got {input.dtype}; convert them with .float()")
     for name, tensor in channels.items():
         if tensor is None: continue
         if tensor.shape != input.shape[1:2]:
-            raise RuntimeError(f"batch_norm: expected {name} of shape ({input.shape[1]},), a number for each of the input's channels, got {tuple(tensor.shape)}")
+            raise RuntimeError(f"batch_norm: expected {name} of shape ({input.shape[1]},), a number for each of the input's channels, got "
+                               f"{tuple(tensor.shape)}")
         if tensor.dtype not in (input.dtype, widened(input).dtype):
-            raise RuntimeError(f"batch_norm: expected {name} in the input's {input.dtype}, got {tensor.dtype}; convert the one or the other with .to()")
-        if tensor.requires_grad and "running" in name: raise RuntimeError(f"batch_norm: expected {name} without a gradient, got one that requires it; use .detach()")
+            raise RuntimeError(f"batch_norm: expected {name} in the input's {input.dtype}, got {tensor.dtype}; convert the one or the "
+                               "other with .to()")
+        if tensor.requires_grad and "running" in name:
+            raise RuntimeError(f"batch_norm: expected {name} without a gradient, got one that requires it; use .detach()")
     if not training and (channels["running_mean"] is None or channels["running_var"] is None):
         raise RuntimeError("batch_norm: expected running_mean and running_var where training=False, got None")
     if training and input.numel() == input.shape[1] > 0:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.size()}; take a larger batch, let the loader "
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.size()}; take a larger batch, let "
+                         "the loader "
                          "drop a last batch of one (drop_last=True), or call model.eval() to predict")
     if eps < 0 or training and eps == 0:
         raise ValueError(f"batch_norm eps must be {'positive during training' if training else 'non-negative'}, but got {eps}")
@@ -94,7 +102,7 @@ def batch_norm(input, # (n, channels, ...)
 
 
 def roomy(input):
-    "In a dtype with room for rounding: float64 for up to 65,536 numbers, where it costs nothing (PyTorch's CPU kernels take it always); else float32 at least."
+    "In a dtype with room for rounding: float64 for up to 65,536 numbers, where it costs little; else float32 at least."
     return input.double() if input.numel() <= 65_536 and input.device.type != "mps" else widened(input)
 
 
@@ -115,9 +123,11 @@ class NormBase(nn.Module):
                  track_running_stats=True, # without, predictions too use the batch's own mean and variance
                  device=None, dtype=None, *, bias=True): # bias=False: a weight alone
         super().__init__()
-        self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats = num_features, eps, momentum, affine, track_running_stats
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
         def numbers(): return torch.empty(num_features, device=device, dtype=dtype)
-        for name, there in (("weight", affine), ("bias", affine and bias)): self.register_parameter(name, nn.Parameter(numbers()) if there else None)
+        for name, there in (("weight", affine), ("bias", affine and bias)):
+            self.register_parameter(name, nn.Parameter(numbers()) if there else None)
         for name in ("running_mean", "running_var"): self.register_buffer(name, numbers() if track_running_stats else None)
         self.register_buffer("num_batches_tracked", torch.tensor(0, device=device) if track_running_stats else None)
         self.reset_parameters()
@@ -141,32 +151,36 @@ class NormBase(nn.Module):
             self.num_batches_tracked.add_(1)
             if self.momentum is None: momentum = 1 / self.num_batches_tracked.item()
         mean, variance = (self.running_mean, self.running_var) if tracked else (None, None)
-        return batch_norm(input, mean, variance, self.weight, self.bias, self.training or mean is None and variance is None, momentum, self.eps)
+        return batch_norm(input, mean, variance, self.weight, self.bias, self.training or mean is None and variance is None, momentum,
+                          self.eps)
 
     def extra_repr(self):
         names = ("eps", "momentum", "affine", "bias", "track_running_stats")
-        return f"{self.num_features}, " + ", ".join(f"{name}={self.bias is not None if name == 'bias' else getattr(self, name)}" for name in names)
+        return f"{self.num_features}, " + ", ".join(f"{name}={self.bias is not None if name == 'bias' else getattr(self, name)}"
+                                                    for name in names)
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *rest):
-        if (local_metadata.get("version") or 1) < 2 and self.track_running_stats: state_dict.setdefault(prefix + "num_batches_tracked", torch.tensor(0))
+        if (local_metadata.get("version") or 1) < 2 and self.track_running_stats:
+            state_dict.setdefault(prefix + "num_batches_tracked", torch.tensor(0))
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
 
 class BatchNorm1d(NormBase):
-    "batch_norm with a memory, for (n, channels) or (n, channels, length): each channel gets mean 0 and variance 1, times weight, plus bias."
+    "batch_norm with a memory, for (n, channels) or (n, channels, length): each channel to mean 0 and variance 1, times weight, plus bias."
     def _check_input_dim(self, input):
-        if input.ndim not in (2, 3): raise ValueError(f"expected 2D or 3D input (got {input.ndim}D input): (n, channels) or (n, channels, length)")
+        if input.ndim not in (2, 3):
+            raise ValueError(f"expected 2D or 3D input (got {input.ndim}D input): (n, channels) or (n, channels, length)")
 
 
 class BatchNorm2d(NormBase):
-    "batch_norm with a memory, for pictures (n, channels, height, width): each channel gets mean 0 and variance 1, times weight, plus bias."
+    "batch_norm with a memory, for pictures (n, channels, height, width): each channel to mean 0 and variance 1, times weight, plus bias."
     def _check_input_dim(self, input):
         if input.ndim != 4: raise ValueError(f"expected 4D input (got {input.ndim}D input): (n, channels, height, width)")
 
 # %% ../nbs/13_normalization.ipynb #a567d09b
 def bn_freeze(model, # any module
              ):
-    "Freeze all batch norms in it: no gradients for weight and bias, and running averages that stand still until the next model.train(). Returns it."
+    "Freeze all batch norms in it: no gradients, and running averages that stand still until the next model.train(). Returns the model."
     for layer in _with_averages(model): layer.requires_grad_(False).eval()
     return model
 

@@ -15,7 +15,7 @@ def mislabelled(labels, # (n,), whole numbers from 0
                 classes, # how many there are
                 share, # of them that are to be wrong: the first ones
                 generator=None): # a torch.Generator, or the global one
-    "A copy of the labels whose first part is wrong: each of these is another class, all equally likely. ValueError for another share than 0 to 1."
+    "A copy of the labels whose first part is wrong: each is another class, all equally likely. ValueError for a share outside 0 to 1."
     if not 0 <= share <= 1: raise ValueError(f"mislabelled: expected a share from 0 to 1, got {share}; is it a percentage?")
     count = int(len(labels) * share)
     shift = torch.randint(1, classes, (count,), generator=generator)
@@ -23,7 +23,7 @@ def mislabelled(labels, # (n,), whole numbers from 0
 
 # %% ../nbs/14_regularization.ipynb #7b0f94ab
 class Memory(Callback):
-    "What is learned by heart, as metrics behind each pass: `given` labels repeated; of the wrong ones those `fooled` by, and those read `right`."
+    "What is learned by heart, behind each pass: the `given` labels repeated; of the wrong ones those `fooled` by and those read `right`."
     order = -95  # before the Recorder writes the metrics down
 
     def __init__(self, inputs, # what the model takes, as a single batch
@@ -40,7 +40,8 @@ class Memory(Callback):
 # %% ../nbs/14_regularization.ipynb #1fa5c516
 def _check_p(name, p):
     if not 0 <= p <= 1:
-        raise ValueError(f"{name}: dropout probability has to be between 0 and 1, but got {p}; it is the share that is dropped, not a percentage")
+        raise ValueError(f"{name}: dropout probability has to be between 0 and 1, but got {p}; it is the share that is dropped, not a "
+                         "percentage")
 
 
 def _dropped(name, input, p, training, inplace, draw):
@@ -56,7 +57,8 @@ def _element_noise(input, p): return torch.empty_like(input).bernoulli_(1 - p).d
 
 
 def _channel_noise(input, p):
-    if input.dim() < 2: raise RuntimeError(f"dropout2d: expected at least 2 dimensions, (n, channels, ...), got shape {tuple(input.shape)}; use dropout")
+    if input.dim() < 2:
+        raise RuntimeError(f"dropout2d: expected at least 2 dimensions, (n, channels, ...), got shape {tuple(input.shape)}; use dropout")
     return input.new_empty(*input.shape[:2], *[1] * (input.dim() - 2)).bernoulli_(1 - p).div_(1 - p)
 
 
@@ -65,7 +67,7 @@ def dropout(input, # floating point, any shape
             training=True, # False: give the input back as it is
             inplace=False, # write into the input
            ):
-    "Zero each number with probability `p`, divide the rest by 1 - p (Srivastava and others, 2014). ValueError for another p, TypeError for integers."
+    "Zero each number with chance p, divide the rest by 1 - p (Srivastava and others, 2014). ValueError for p, TypeError for integers."
     return _dropped("dropout", input, p, training, inplace, _element_noise)
 
 
@@ -73,8 +75,9 @@ def dropout2d(input, # (n, channels, height, width); other shapes of two dimensi
               p=0.5, training=True, inplace=False): # as in dropout
     "Zero whole channels of each example with probability `p`, divide the rest by 1 - p (Tompson and others, 2015). Errors as dropout."
     _check_p("dropout2d", p)
-    if input.dim() == 3: warnings.warn(f"dropout2d: got a 3D input {tuple(input.shape)}, taken as (n, channels, length); use input[None] if it is one picture", stacklevel=2)
-    elif input.dim() != 4: warnings.warn(f"dropout2d: expected (n, channels, height, width), got {tuple(input.shape)}; use dropout for a {input.dim()}-D input", stacklevel=2)
+    got = f"dropout2d: expected (n, channels, height, width), got {tuple(input.shape)}"
+    if input.dim() == 3: warnings.warn(f"{got}, taken as (n, channels, length); use input[None] if it is one picture", stacklevel=2)
+    elif input.dim() != 4: warnings.warn(f"{got}; use dropout for a {input.dim()}-D input", stacklevel=2)
     return _dropped("dropout2d", input, p, training, inplace, _channel_noise)
 
 # %% ../nbs/14_regularization.ipynb #7978085f
@@ -89,7 +92,7 @@ class _DropoutLayer(nn.Module):
 
 
 class Dropout(_DropoutLayer):
-    "In training, zero each number with probability `p` and divide the rest by 1 - p; else pass everything on. ValueError for p outside 0 to 1."
+    "In training, zero each number with chance `p` and divide the rest by 1 - p; else pass everything on. ValueError for p outside 0 to 1."
     def forward(self, input): return dropout(input, self.p, self.training, self.inplace)
 
 
@@ -115,5 +118,6 @@ def set_dropout(model, # any module
     _check_p("set_dropout", p)
     found = [module for module in model.modules() if isinstance(module, (_DropoutLayer, nn.Dropout, nn.Dropout2d))]
     for module in found: module.p = p
-    if not found: raise ValueError("set_dropout: expected a model with dropout layers, found none; put in Dropout(0.0) where it may be wanted later")
+    if not found:
+        raise ValueError("set_dropout: expected a model with dropout layers, found none; put in Dropout(0.0) where it may be wanted later")
     return len(found)

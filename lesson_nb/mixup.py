@@ -17,7 +17,8 @@ def soft_labels(labels, # (n,), whole numbers from 0
     "Rows of probabilities (n, classes): one-hot, or smoothed. Raises ValueError for labels that are no class, or another smoothing."
     if not 0 <= smoothing <= 1: raise ValueError(f"soft_labels: expected a smoothing from 0 to 1, got {smoothing}")
     if labels.is_floating_point() or labels.numel() and not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(f"soft_labels: expected whole numbers from 0 to {classes - 1}, got {labels.dtype} from {labels.min().item()} to {labels.max().item()}")
+        raise ValueError(f"soft_labels: expected whole numbers from 0 to {classes - 1}, got {labels.dtype} from {labels.min().item()} to "
+                         f"{labels.max().item()}")
     hot = (labels[:, None] == torch.arange(classes, device=labels.device)).to(torch.get_default_dtype())
     return hot * (1 - smoothing) + smoothing / classes
 
@@ -54,7 +55,8 @@ class MixUp(Callback):
         if not learner.training: return
         inputs = learner.xb if type(learner.xb) is tuple else (learner.xb,)
         if not all(isinstance(x, torch.Tensor) and x.is_floating_point() for x in inputs):
-            raise TypeError("MixUp: expected inputs of a floating-point dtype, which can be mixed; indices and text cannot, but their embeddings can")
+            raise TypeError("MixUp: expected inputs of a floating-point dtype, which can be mixed; indices and text cannot, but their "
+                            "embeddings can")
         share = symmetric_beta(self.alpha, self.generator)
         self.share = max(share, 1 - share)
         order = torch.randperm(len(inputs[0]), generator=self.generator).to(inputs[0].device)

@@ -13,13 +13,14 @@ def require_pictures(name, x): # who asks, for the message
     "Raise ValueError unless `x` is a batch of pictures (n, c, h, w)."
     if isinstance(x, torch.Tensor) and x.ndim == 4: return
     got = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
-    raise ValueError(f"{name}: expected pictures (n, c, h, w), got {got}; a single picture (c, h, w) needs x[None], pictures without channels x[:, None]")
+    raise ValueError(f"{name}: expected pictures (n, c, h, w), got {got}; a single picture (c, h, w) needs x[None], pictures without "
+                     "channels x[:, None]")
 
 
 def folded(place, # whole numbers, any shape
          size, # of the axis
          mode): # "zeros", "border" or "reflection"
-    "For places along an axis, outside of it too: where each finds its pixel. With zeros that is nowhere; the nearest place is given. ValueError for another mode."
+    "Where each place along an axis, outside of it too, finds its pixel (with zeros outside: the nearest). ValueError for another mode."
     if mode not in ("zeros", "border", "reflection"): raise ValueError(f"expected the mode 'zeros', 'border' or 'reflection', got {mode!r}")
     if mode != "reflection": return place.clamp(0, size - 1)
     return size - 1 - (size - 1 - place.abs() % max(2 * size - 2, 1)).abs()
@@ -50,7 +51,8 @@ class Transform:
 
     def uniform(self, x, low=0.0, high=1.0):
         "A number for each picture of `x`, low <= number < high: (n,), on the device of `x`."
-        return (low + (high - low) * torch.rand(len(x), generator=self.generator, device=self.generator.device)).to(x.device, non_blocking=True)
+        drawn = torch.rand(len(x), generator=self.generator, device=self.generator.device)
+        return (low + (high - low) * drawn).to(x.device, non_blocking=True)
 
     def whole(self, x, count):
         "A whole number for each picture of `x`, 0 <= number < count: (n,), on the device of `x`."
@@ -67,7 +69,8 @@ class RandomFlip(Transform):
                  axis=-1, # -1: left and right, -2: up and down
                  generator=None):
         super().__init__(generator)
-        if not 0 <= p <= 1 or axis not in (-1, -2, 2, 3): raise ValueError(f"RandomFlip: expected p from 0 to 1 and axis -1 or -2, got p={p}, axis={axis}")
+        if not 0 <= p <= 1 or axis not in (-1, -2, 2, 3):
+            raise ValueError(f"RandomFlip: expected p from 0 to 1 and axis -1 or -2, got p={p}, axis={axis}")
         self.p, self.axis = p, axis
 
     def change(self, x):
@@ -91,7 +94,9 @@ class RandomCrop(Transform):
         ways = []
         for size, window in zip(x.shape[2:], self.size or x.shape[2:]):
             room = size + 2 * self.padding - window
-            if room < 0: raise ValueError(f"RandomCrop: expected a window of at most {size} + 2 * {self.padding} pixels, got {window}; take more padding or a smaller size")
+            if room < 0:
+                raise ValueError(f"RandomCrop: expected a window of at most {size} + 2 * {self.padding} pixels, got {window}; take more "
+                                 "padding or a smaller size")
             ways.append(self.whole(x, room + 1)[:, None] - self.padding + torch.arange(window, device=x.device))
         return take_pixels(x, *ways, self.mode)
 
@@ -103,7 +108,8 @@ class Lighting(Transform):
                  value_range=(0.0, 1.0), # what comes out is cut off there; None: not at all, for normalized pictures
                  generator=None):
         super().__init__(generator)
-        if brightness < 0 or contrast < 0: raise ValueError(f"Lighting: expected brightness and contrast of 0 or more, got {brightness} and {contrast}")
+        if brightness < 0 or contrast < 0:
+            raise ValueError(f"Lighting: expected brightness and contrast of 0 or more, got {brightness} and {contrast}")
         self.brightness, self.contrast, self.value_range = brightness, contrast, value_range
 
     def change(self, x):
@@ -137,7 +143,8 @@ class Cutout(Transform):
 class Compose:
     "One after the other: Transforms, or any functions of a batch."
     def __init__(self, *transforms):
-        if bad := [t for t in transforms if not callable(t)]: raise TypeError(f"Compose: expected transforms, got {bad[0]!r}; write Compose(a, b), not Compose([a, b])")
+        if bad := [t for t in transforms if not callable(t)]:
+            raise TypeError(f"Compose: expected transforms, got {bad[0]!r}; write Compose(a, b), not Compose([a, b])")
         self.transforms = transforms
 
     def __call__(self, x):
@@ -179,7 +186,8 @@ def tta(model, # a Learner, a module, or any function of a batch
     "Test-time augmentation: the mean of what the model says of several views of each picture, in eval mode and without gradients."
     if views is None:
         shifts = [(0, 0), (-shift, -shift), (shift, shift)] if shift else [(0, 0)]
-        views = [lambda x, by=by, mirror=mirror: moved(x.flip(-1) if mirror else x, *by, mode) for by in shifts for mirror in ((False, True) if flip else (False,))]
+        views = [lambda x, by=by, mirror=mirror: moved(x.flip(-1) if mirror else x, *by, mode) for by in shifts
+                 for mirror in ((False, True) if flip else (False,))]
     if not views: raise ValueError("tta: expected one view or more, got none")
     require_pictures("tta", x)
     module = model if isinstance(model, torch.nn.Module) else torch.nn.Module()

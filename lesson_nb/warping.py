@@ -32,16 +32,19 @@ def affine_grid(theta, # (n, 2, 3), or (n, 3, 4) for volumes: from (x, y, 1) in 
     "For each pixel to be made, where to look, from -1 to 1: (n, height, width, 2), x first. Raises where theta and size do not fit."
     if not theta.is_floating_point(): raise ValueError(f"affine_grid: expected theta in floats, got {theta.dtype}")
     size, d = tuple(size), len(size) - 2
-    if d not in (2, 3): raise NotImplementedError(f"affine_grid: expected a size (n, c, height, width) or (n, c, depth, height, width), got {size}")
+    if d not in (2, 3):
+        raise NotImplementedError(f"affine_grid: expected a size (n, c, height, width) or (n, c, depth, height, width), got {size}")
     if theta.ndim != 3 or tuple(theta.shape[1:]) != (d, d + 1):
         raise ValueError(f"affine_grid: expected theta of shape {(size[0], d, d + 1)} for the size {size}, got {tuple(theta.shape)}")
     if min(size) <= 0: raise ValueError(f"affine_grid: expected a size of one or more along each axis, got {size}")
-    if theta.shape[0] != size[0]: raise RuntimeError(f"affine_grid: expected as many matrices as pictures, got {theta.shape[0]} for {size[0]}; try theta.expand({size[0]}, -1, -1)")
+    if theta.shape[0] != size[0]:
+        raise RuntimeError(f"affine_grid: expected as many matrices as pictures, got {theta.shape[0]} for {size[0]}; try "
+                           f"theta.expand({size[0]}, -1, -1)")
     return (_homogeneous(size[2:], align_corners, theta) @ theta.mT).view(size[0], *size[2:], d)
 
 # %% ../nbs/15a_warping.ipynb #67b95303
 def _settled(place, size, padding_mode, align_corners):
-    "Places along an axis, in pixels, brought into the picture by the mode; and their slopes: 1, -1 where mirrored, 0 where they stand still."
+    "Places along an axis, in pixels, brought into the picture by the mode; and their slopes: 1, -1 where mirrored, 0 where standing still."
     slope = torch.ones_like(place)
     if padding_mode == "zeros": return place, slope
     if padding_mode == "reflection":
@@ -88,7 +91,8 @@ class _Sample(Function):
         ctx.save_for_backward(input, grid)
         ctx.how = how
         pixels, result = _with_nothing(input), 0
-        for place, weights, _ in _seen(input, grid, how): result = result + pixels.gather(2, place.expand(*pixels.shape[:2], -1)) * math.prod(weights)[:, None]
+        for place, weights, _ in _seen(input, grid, how):
+            result = result + pixels.gather(2, place.expand(*pixels.shape[:2], -1)) * math.prod(weights)[:, None]
         return result.view(*input.shape[:2], *grid.shape[1:-1])
 
     @staticmethod
@@ -102,19 +106,22 @@ class _Sample(Function):
             if to_input is not None: to_input.scatter_add_(2, place, grad * math.prod(weights)[:, None])
             if to_grid is None: continue
             pull = (grad * pixels.gather(2, place)).sum(1)                                             # (n, places)
-            for axis, slope in enumerate(slopes): to_grid[axis] = to_grid[axis] + pull * slope * math.prod(weights[:axis] + weights[axis + 1:])
+            for axis, slope in enumerate(slopes):
+                to_grid[axis] = to_grid[axis] + pull * slope * math.prod(weights[:axis] + weights[axis + 1:])
         if to_input is not None: to_input = to_input[:, :, :-1].reshape(input.shape)
         return to_input, None if to_grid is None else torch.stack(to_grid, -1).view(grid.shape), None
 
 
-def _with_nothing(input): return torch.cat([input.flatten(2), input.new_zeros(*input.shape[:2], 1)], 2)   # (n, c, pixels + 1): the last is what is outside
+def _with_nothing(input): # (n, c, pixels + 1): the last is what is outside
+    return torch.cat([input.flatten(2), input.new_zeros(*input.shape[:2], 1)], 2)
 
 
 def _seen(input, grid, how):
     "For each combination of taps along the axes: (places in the flat picture (n, 1, places), weights, slopes: (n, places) for x, y, ...)."
     sizes, outside = input.shape[2:], math.prod(input.shape[2:])
     precise = grid if grid.device.type == "mps" else grid.double()                                    # 1 - t, for a t near 1, loses digits
-    taps = [[(place, inside, weight.to(grid.dtype), slope.to(grid.dtype)) for place, inside, weight, slope in _taps(precise[..., axis].flatten(1), size, *how)]
+    taps = [[(place, inside, weight.to(grid.dtype), slope.to(grid.dtype))
+             for place, inside, weight, slope in _taps(precise[..., axis].flatten(1), size, *how)]
             for axis, size in enumerate(reversed(sizes))]
     for chosen in product(*taps):
         place, inside, weights, slopes = zip(*chosen)
@@ -128,16 +135,21 @@ def grid_sample(input, # (n, c, height, width), or volumes (n, c, depth, height,
                 padding_mode="zeros", # beyond the edge; or "border", "reflection"
                 align_corners=None): # True: -1 and 1 are the centres of the outermost pixels; else their outer edges
     "The input looked at in the places of the grid: (n, c, height, width of the result). Raises where shapes, dtypes or modes do not fit."
-    if mode not in ("bilinear", "nearest", "bicubic"): raise ValueError(f"grid_sample: expected the mode 'bilinear', 'nearest' or 'bicubic', got {mode!r}")
+    if mode not in ("bilinear", "nearest", "bicubic"):
+        raise ValueError(f"grid_sample: expected the mode 'bilinear', 'nearest' or 'bicubic', got {mode!r}")
     if padding_mode not in ("zeros", "border", "reflection"):
         raise ValueError(f"grid_sample: expected the padding_mode 'zeros', 'border' or 'reflection', got {padding_mode!r}")
     if input.ndim not in (4, 5) or grid.ndim != input.ndim or len(grid) != len(input) or grid.shape[-1] != input.ndim - 2:
-        raise RuntimeError(f"grid_sample: expected pictures (n, c, h, w) and a grid (n, height, width, 2), or volumes and (n, depth, height, width, 3), "
+        raise RuntimeError(f"grid_sample: expected pictures (n, c, h, w) and a grid (n, height, width, 2), or volumes and (n, depth, "
+                           "height, width, 3), "
                            f"got {tuple(input.shape)} and {tuple(grid.shape)}")
-    if input.ndim == 5 and mode == "bicubic": raise RuntimeError("grid_sample: expected pictures (n, c, h, w) for 'bicubic', got volumes; use 'bilinear'")
-    if 0 in input.shape[1:]: raise RuntimeError(f"grid_sample: expected at least one channel and one pixel along each axis, got shape {tuple(input.shape)}")
+    if input.ndim == 5 and mode == "bicubic":
+        raise RuntimeError("grid_sample: expected pictures (n, c, h, w) for 'bicubic', got volumes; use 'bilinear'")
+    if 0 in input.shape[1:]:
+        raise RuntimeError(f"grid_sample: expected at least one channel and one pixel along each axis, got shape {tuple(input.shape)}")
     if not input.is_floating_point() or grid.dtype != input.dtype or grid.device != input.device:
-        raise RuntimeError(f"grid_sample: expected floats of one dtype on one device, got {input.dtype} on {input.device} and a grid in {grid.dtype} on {grid.device}")
+        raise RuntimeError(f"grid_sample: expected floats of one dtype on one device, got {input.dtype} on {input.device} and a grid in "
+                           f"{grid.dtype} on {grid.device}")
     return _Sample.apply(input, grid, (mode, padding_mode, bool(align_corners)))
 
 # %% ../nbs/15a_warping.ipynb #c1cc5b9d
@@ -163,12 +175,13 @@ def tilt_matrix(turn, # degrees to the side, from which the picture is seen: abo
 
 
 def corners_matrix(corners): # (n, 4, 2): (x, y) from -1 to 1, for upper left, upper right, lower right, lower left
-    "Matrices (n, 3, 3) with which the corners of what is made look at these four places, and straight lines stay straight (Heckbert, 1989)."
+    "Matrices (n, 3, 3) with which the corners of what is made look at these places, and straight lines stay straight (Heckbert, 1989)."
     first, second, third, fourth = corners.unbind(1)                                                  # (n, 2) each
     across, down, rest = second - third, fourth - third, first - second + third - fourth
     def area(p, q): return (p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0])[:, None]
     g, h = area(rest, down) / area(across, down), area(across, rest) / area(across, down)             # (n, 1)
-    columns = [torch.cat([second - first + g * second, g], 1), torch.cat([fourth - first + h * fourth, h], 1), torch.cat([first, torch.ones_like(g)], 1)]
+    columns = [torch.cat([second - first + g * second, g], 1), torch.cat([fourth - first + h * fourth, h], 1),
+               torch.cat([first, torch.ones_like(g)], 1)]
     from_half = corners.new_tensor([[0.5, 0.0, 0.5], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]])               # x and y from -1..1 to 0..1
     return torch.stack(columns, 2) @ from_half
 
@@ -176,7 +189,8 @@ def corners_matrix(corners): # (n, 4, 2): (x, y) from -1 to 1, for upper left, u
 def perspective_grid(matrix, # (n, 3, 3): from (x, y, 1) in what is made to (x, y) times a number, and that number
                      size): # of what is to be made: (n, c, height, width)
     "As affine_grid without align_corners, divided by the third number: (n, height, width, 2). ValueError where shapes do not fit."
-    if matrix.ndim != 3 or tuple(matrix.shape) != (size[0], 3, 3): raise ValueError(f"perspective_grid: expected matrices {(size[0], 3, 3)}, got {tuple(matrix.shape)}")
+    if matrix.ndim != 3 or tuple(matrix.shape) != (size[0], 3, 3):
+        raise ValueError(f"perspective_grid: expected matrices {(size[0], 3, 3)}, got {tuple(matrix.shape)}")
     x, y = (_centres(length, False, matrix) for length in (size[3], size[2]))
     sums = (matrix[:, :, 1:2] * y + matrix[:, :, 2:])[..., None] + (matrix[:, :, :1] * x)[:, :, None]  # (n, 3, height, width)
     return (sums[:, :2] / sums[:, 2:]).movedim(1, -1)
@@ -231,7 +245,8 @@ class RandomWarp(Geometric):
         super().__init__(padding_mode, mode, generator)
         cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
         if not 0 <= degrees < 90 or distance * cos**2 <= sin + sin * cos:
-            raise ValueError(f"RandomWarp: expected all of the picture before the eye, got {degrees} degrees at a distance of {distance}; take fewer degrees or more distance")
+            raise ValueError(f"RandomWarp: expected all of the picture before the eye, got {degrees} degrees at a distance of {distance}; "
+                             "take fewer degrees or more distance")
         self.degrees, self.distance = degrees, distance
 
     def matrix(self, x):
@@ -243,7 +258,8 @@ class Together(Compose):
     "Geometric transforms one after the other in a single look: matrices are multiplied, pixels are mixed only once."
     def __init__(self, *transforms, padding_mode="reflection", mode="bilinear"): # as in Geometric
         super().__init__(*transforms)
-        if bad := [t for t in transforms if not isinstance(t, Geometric)]: raise TypeError(f"Together: expected Geometric transforms, got {bad[0]!r}; Compose takes any")
+        if bad := [t for t in transforms if not isinstance(t, Geometric)]:
+            raise TypeError(f"Together: expected Geometric transforms, got {bad[0]!r}; Compose takes any")
         self.padding_mode = padding_mode
         self.mode = mode
 

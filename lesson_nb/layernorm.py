@@ -14,7 +14,7 @@ from .normalization import NormBase, follow, roomy
 
 # %% ../nbs/13a_layernorm.ipynb #45f50390
 class _Standardized(Function):
-    "input / its root mean square along `axes`, `count` numbers each; `center` subtracts their mean before. Returns that, and what it divided by inverted."
+    "input / its root mean square along `axes`, `count` numbers each; `center` subtracts their mean before. Returns the inverse root too."
     @staticmethod
     def forward(ctx, input, axes, count, eps, center):
         if center:
@@ -47,19 +47,26 @@ def _scaled(name, input, ready, shape, weight, bias):
     "ready * weight + bias, these seen as `shape`, in the input's dtype. RuntimeError where they do not fit."
     for what, tensor in (("weight", weight), ("bias", bias)):
         if tensor is not None and tensor.dtype != input.dtype and not (input.element_size() == 2 and tensor.dtype == torch.float32):
-            raise RuntimeError(f"{name}: expected {what} in the input's {input.dtype}, got {tensor.dtype}; convert the one or the other with .to()")
+            raise RuntimeError(f"{name}: expected {what} in the input's {input.dtype}, got {tensor.dtype}; convert the one or the other "
+                               "with .to()")
         if tensor is not None and tensor.numel() != math.prod(shape):
             raise RuntimeError(f"{name}: expected {what} with {math.prod(shape)} numbers, got shape {tuple(tensor.shape)}")
     if weight is not None: ready = ready * weight.view(shape)
     return (ready if bias is None else ready + bias.view(shape)).to(input.dtype)
 
 
+def _check_floats(name, input):
+    if not input.is_floating_point():
+        raise RuntimeError(f"{name}: expected floating-point numbers, got {input.dtype}; convert them with .float()")
+
+
 def _last_axes(name, input, normalized_shape):
     "The axes of `normalized_shape`, counted from the end. RuntimeError where the input does not end like that."
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not input.is_floating_point(): raise RuntimeError(f"{name}: expected floating-point numbers, got {input.dtype}; convert them with .float()")
+    _check_floats(name, input)
     if not shape or tuple(input.shape[-len(shape):]) != shape:
-        raise RuntimeError(f"{name}: expected an input whose last axes are {shape}, got shape {tuple(input.shape)}; normalized_shape has no batch axis")
+        raise RuntimeError(f"{name}: expected an input whose last axes are {shape}, got shape {tuple(input.shape)}; normalized_shape has "
+                           "no batch axis")
     return shape, tuple(range(-len(shape), 0))
 
 # %% ../nbs/13a_layernorm.ipynb #0e1fcd85
@@ -67,7 +74,7 @@ def layer_norm(input, # (..., *normalized_shape)
                normalized_shape, # the last axes, along which mean and variance are taken
                weight=None, bias=None, # of this shape
                eps=1e-5): # added to the variance
-    "(input - mean) / sqrt(variance + eps) * weight + bias, each example by itself (Ba, Kiros and Hinton, 2016). RuntimeError for a wrong shape."
+    "(input - mean) / sqrt(variance + eps) * weight + bias, each example by itself (Ba and others, 2016). RuntimeError for a wrong shape."
     shape, axes = _last_axes("layer_norm", input, normalized_shape)
     return _scaled("layer_norm", input, _standardized(input, axes, eps), shape, weight, bias)
 
@@ -87,7 +94,8 @@ class LayerNorm(nn.Module):
         _reset(self)
 
     def forward(self, input): return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
-    def extra_repr(self): return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+    def extra_repr(self):
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
 
 
 def _add_parameters(layer, shape, weight, bias, device, dtype):
@@ -107,12 +115,16 @@ def group_norm(input, # (n, channels, ...)
                num_groups, # into how many groups the channels are split, in order
                weight=None, bias=None, # (channels,)
                eps=1e-5): # added to the variance
-    "Each group of channels of each example gets mean 0 and variance 1 (Wu and He, 2018). RuntimeError where the channels do not split evenly."
-    if input.ndim < 2: raise RuntimeError(f"group_norm: expected an input (n, channels, ...), got shape {tuple(input.shape)}; a single example needs a batch axis: input[None]")
+    "Each group of channels of each example gets mean 0 and variance 1 (Wu and He, 2018). RuntimeError where they do not split evenly."
+    if input.ndim < 2:
+        raise RuntimeError(f"group_norm: expected an input (n, channels, ...), got shape {tuple(input.shape)}; a single example needs a "
+                           "batch axis: input[None]")
+    _check_floats("group_norm", input)
     n, channels = input.shape[:2]
     if num_groups < 1 or channels % num_groups:
         raise RuntimeError(f"group_norm: expected num_groups that divides the {channels} channels, got {num_groups}")
-    if input.numel() == num_groups: raise ValueError(f"Expected more than 1 value per channel when training, got input size {[*input.shape]}: one number a group")
+    if input.numel() == num_groups:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {[*input.shape]}: one number a group")
     ready = _standardized(input.reshape(n, num_groups, channels // num_groups, *input.shape[2:]), tuple(range(2, input.ndim + 1)), eps)
     return _scaled("group_norm", input, ready.reshape(input.shape), (channels,) + (1,) * (input.ndim - 2), weight, bias)
 
@@ -130,7 +142,8 @@ class GroupNorm(nn.Module):
         _reset(self)
 
     def forward(self, input): return group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
-    def extra_repr(self): return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
+    def extra_repr(self):
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
 # %% ../nbs/13a_layernorm.ipynb #1621b214
 def instance_norm(input, # (n, channels, ...)
@@ -138,10 +151,13 @@ def instance_norm(input, # (n, channels, ...)
                   use_input_stats=True, # else the running ones
                   momentum=0.1, eps=1e-5): # how far the running ones move; added to the variance
     "Each channel of each example gets mean 0 and variance 1 (Ulyanov and others, 2016). ValueError for one place a channel."
+    _check_floats("instance_norm", input)
     shape, axes = (-1,) + (1,) * (input.ndim - 2), tuple(range(2, input.ndim))
-    if (running_mean is None) != (running_var is None): raise ValueError("running_mean and running_var must either both be None or neither be None")
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
     if not use_input_stats:
-        if running_mean is None: raise RuntimeError("instance_norm: expected running_mean and running_var where use_input_stats=False, got None")
+        if running_mean is None:
+            raise RuntimeError("instance_norm: expected running_mean and running_var where use_input_stats=False, got None")
         ready = (roomy(input) - running_mean.view(shape)) / (roomy(running_var).view(shape) + eps).sqrt()
         return _scaled("instance_norm", input, ready, (input.shape[1], *shape[1:]), weight, bias)
     places = math.prod(input.shape[2:])
@@ -157,22 +173,27 @@ def instance_norm(input, # (n, channels, ...)
 
 class _InstanceNorm(NormBase):
     "What InstanceNorm1d and InstanceNorm2d share."
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None, *, bias=True):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None, *,
+                 bias=True):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input):
         self._check_input_dim(input)
         single = input.ndim == self._places + 1            # without a batch axis
         if (channels := input.shape[0 if single else 1]) != self.num_features:
-            if self.affine: raise ValueError(f"expected input's size at dim={0 if single else 1} to match num_features ({self.num_features}), but got: {channels}.")
-            warnings.warn(f"input's size at dim={0 if single else 1} does not match num_features; without affine it is not used", stacklevel=2)
+            if self.affine:
+                raise ValueError(f"expected input's size at dim={0 if single else 1} to match num_features ({self.num_features}), but got: "
+                                 f"{channels}.")
+            warnings.warn(f"input's size at dim={0 if single else 1} does not match num_features; without affine it is not used",
+                          stacklevel=2)
         output = instance_norm(input[None] if single else input, self.running_mean, self.running_var, self.weight, self.bias,
                                self.training or not self.track_running_stats, self.momentum or 0.0, self.eps)
         return output[0] if single else output
 
     def _check_input_dim(self, input):
         if input.ndim not in (self._places + 1, self._places + 2):
-            raise ValueError(f"expected {self._places + 1}D or {self._places + 2}D input (got {input.ndim}D input): channels and {self._places} more, with or without a batch axis")
+            raise ValueError(f"expected {self._places + 1}D or {self._places + 2}D input (got {input.ndim}D input): channels and "
+                             f"{self._places} more, with or without a batch axis")
 
 
 class InstanceNorm1d(_InstanceNorm):
@@ -188,7 +209,7 @@ class InstanceNorm2d(_InstanceNorm):
 def rms_norm(input, # (..., *normalized_shape)
              normalized_shape, # the last axes, along which the mean square is taken
              weight=None, # of this shape
-             eps=None): # added to the mean square; None: the smallest step at 1 of the dtype it is computed in
+             eps=None): # added to the mean square; None: torch.finfo(dtype).eps of the input's dtype, of float32 for half precision
     "input / sqrt(mean square + eps) * weight, each example by itself (Zhang and Sennrich, 2019). RuntimeError for a wrong shape."
     shape, axes = _last_axes("rms_norm", input, normalized_shape)
     if eps is None: eps = torch.finfo(widened(input).dtype).eps

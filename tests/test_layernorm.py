@@ -1,5 +1,5 @@
 """Layer, group, instance and RMS norm beside torch's: values, gradients and theirs, buffers, layouts, dtypes, checkpoints, errors."""
-import copy, importlib.util, sys, warnings
+import copy, sys, warnings
 from functools import partial
 import pytest, torch
 import torch.nn.functional as F
@@ -169,6 +169,8 @@ def test_runs_no_kernel_of_its_counterpart(name, args, kwargs, shape):
     (lambda n, f: f.layer_norm(torch.ones(2, 4, dtype=torch.int64), (4,)), RuntimeError, "floating-point", True),
     (lambda n, f: f.layer_norm(torch.randn(2, 4).double(), (4,), torch.ones(4)), RuntimeError, "weight in the input's torch.float64", True),
     (lambda n, f: f.layer_norm(torch.randn(2, 4), (4,), torch.ones(3)), RuntimeError, "weight with 4 numbers", True),
+    (lambda n, f: f.group_norm(torch.ones(2, 4, 3, dtype=torch.int64), 2), RuntimeError, "group_norm: expected floating-point", True),
+    (lambda n, f: f.instance_norm(torch.ones(2, 4, 3, dtype=torch.int64)), RuntimeError, "instance_norm: expected floating-point", True),
     (lambda n, f: n.GroupNorm(4, 6), ValueError, "must be divisible", True),
     (lambda n, f: f.group_norm(torch.randn(2, 6), 4), RuntimeError, "divides the 6 channels, got 4", True),
     (lambda n, f: f.group_norm(torch.randn(6), 2), RuntimeError, "at least 2|a batch axis", True),
@@ -205,16 +207,10 @@ def test_device_dtype_and_reset():
 
 # on our own Module --------------------------------------------------------------------------------------------------------------------
 @pytest.fixture
-def second_copy(monkeypatch):
+def second_copy(once_more, monkeypatch):
     "The module once more, and the one beneath it, with our Module and Parameter where they look for torch's."
-    monkeypatch.setattr(torch.nn, "Module", modules.Module)
-    monkeypatch.setattr(torch.nn, "Parameter", modules.Parameter)
-    for module in (normalization, layernorm):
-        spec = importlib.util.spec_from_file_location(module.__name__, module.__file__)
-        again = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, spec.name, again)
-        spec.loader.exec_module(again)
-    return again
+    monkeypatch.setitem(sys.modules, normalization.__name__, once_more(normalization))
+    return once_more(layernorm)
 
 
 def test_trains_on_our_module_as_on_torchs(second_copy):

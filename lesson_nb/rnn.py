@@ -199,22 +199,21 @@ class RNN(RecurrentLayer):
             outputs.append(h)
         return torch.stack(outputs), (h,)
 
-# %% ../nbs/20a_rnn.ipynb #6a91fb63
+# %% ../nbs/20a_rnn.ipynb #46433b21
 def gradient_through_time(layer, # recurrent: layer(x, state) -> (outputs, state), in one direction
                           inputs, # (time, batch, input_size)
                           state=None, # to begin with
                           seed=0): # of the direction in which the last output is moved
     "(time,): the length of the gradient of the last output, moved in a random direction, by the state behind each step; mean over the batch."
-    states, flow = [], None
+    states = []
     for x in inputs.detach():
-        outputs, state = layer(x[None], state)
-        states.append(state)
-    generator = torch.Generator().manual_seed(seed)
-    flow = torch.randn(outputs.shape, generator=generator, dtype=torch.float64).to(outputs)
-    parts = [part for state in states for part in (state if isinstance(state, tuple) else (state,))]
-    found = torch.autograd.grad(outputs, parts, flow, allow_unused=True)
-    squares = [torch.zeros(inputs.shape[1]) if g is None else g.square().sum((0, 2)) for g in found]
-    each = len(parts) // len(states)
+        _, state = layer(x[None], state)
+        states.append(state if isinstance(state, tuple) else (state,))
+    last = states[-1][0][-1]   # of a state of several tensors the first is the output; of several layers the last
+    flow = torch.randn(last.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(last)
+    found = torch.autograd.grad(last, [part for state in states for part in state], flow, allow_unused=True)
+    squares = [last.new_zeros(len(last)) if g is None else g.square().sum((0, 2)) for g in found]
+    each = len(states[0])
     return torch.stack([sum(squares[i:i + each]).sqrt().mean() for i in range(0, len(squares), each)])
 
 

@@ -16,9 +16,9 @@ from .regularization import dropout
 from .runner import Callback
 from .samplers import Sampler, TensorDataset
 
-# %% ../nbs/20_language.ipynb #c1be7be2
+# %% ../nbs/20_language.ipynb #89a3c59d
 class Vocabulary:
-    "The characters of a text in order, a number for each: `encode` a text, `decode` numbers; `len` is how many there are. ValueError for an empty text."
+    "The characters of a text in order, a number for each: `encode` a text, `decode` numbers; `len` tells how many. ValueError for no text."
     def __init__(self, text, # whose characters count
                  unknown=None): # a character that stands for all others, with the last number; None: others are an error
         self.unknown, known = unknown, set(text) - {unknown}
@@ -34,8 +34,9 @@ class Vocabulary:
         try: return torch.tensor([self.numbers[c] for c in text], dtype=torch.int64)
         except KeyError as error:
             strange = [c for c in dict.fromkeys(text) if c not in self.numbers]
-            raise ValueError(f"Vocabulary.encode: expected the {len(self)} characters of the vocabulary's own text, got {' '.join(map(repr, strange[:5]))}"
-                             f"{' ...' * (len(strange) > 5)}, first at place {text.index(strange[0]):,}; make the vocabulary with unknown='\ufffd'") from error
+            shown = " ".join(map(repr, strange[:5])) + " ..." * (len(strange) > 5)
+            raise ValueError(f"Vocabulary.encode: expected the {len(self)} characters of the vocabulary's own text, got {shown}, "
+                             f"first at place {text.index(strange[0]):,}; make the vocabulary with unknown='\ufffd'") from error
 
     def decode(self, numbers): # (n,) int64, or a list of whole numbers
         "The text that these numbers spell. IndexError for a number that no character has."
@@ -44,12 +45,12 @@ class Vocabulary:
             raise IndexError(f"Vocabulary.decode: expected numbers from 0 to {len(self) - 1}, got {bad[0]}")
         return "".join(self.characters[i] for i in numbers)
 
-# %% ../nbs/20_language.ipynb #3b94bda7
+# %% ../nbs/20_language.ipynb #201c24a1
 def ngram_losses(train, valid, # (n,) numbers of characters: to count in, and to be predicted
                  classes, # how many characters there are
                  longest=3, # characters that the longest context has
                  trust=5.0): # how many sightings of a context weigh as much as what shorter contexts say
-    "Cross-entropy on `valid`, nats a character, of tables of counts: by nothing (uniform), by 0 characters (unigram), by 1 (bigram), ... `longest`."
+    "Cross-entropy on `valid`, nats a character, of tables of counts: uniform, unigrams, bigrams, ... contexts of `longest` characters."
     if len(valid) <= longest: raise ValueError(f"ngram_losses: expected more than {longest} characters to predict, got {len(valid)}")
     place, shape = torch.arange(longest, len(valid)), (len(valid) - longest,)
     chance, losses = torch.full(shape, 1 / classes, dtype=torch.float64), [math.log(classes)]
@@ -75,17 +76,18 @@ def sequence_accuracy(scores, targets): # as in sequence_loss
     "The share of predictions in a batch of sequences whose highest score stands at the right class."
     return accuracy(scores.flatten(0, -2), targets.flatten())
 
-# %% ../nbs/20_language.ipynb #bcebf6d0
+# %% ../nbs/20_language.ipynb #d4934022
 def text_columns(numbers, # (n,) characters as numbers
                  columns=64): # stretches of the text that are read side by side
-    "A long text as columns: example t of the TensorDataset is character t of each column, (columns,), and the one behind each. ValueError for a text too short."
+    "A text as a TensorDataset: example t is character t of each column, (columns,), and the one behind each. ValueError for a short text."
     steps = (len(numbers) - 1) // columns
     if steps < 1:
-        raise ValueError(f"text_columns: expected at least {columns + 1} characters for {columns} columns, got {len(numbers)}; take fewer columns")
+        raise ValueError(f"text_columns: expected at least {columns + 1} characters for {columns} columns, got {len(numbers)}; "
+                         "take fewer columns")
     def cut(start): return numbers[start:start + steps * columns].view(columns, steps).T.contiguous()
     return TensorDataset(cut(0), cut(1))
 
-# %% ../nbs/20_language.ipynb #bf2447d8
+# %% ../nbs/20_language.ipynb #bf5b708f
 def detached(state): # a tensor, or tuples of them; None stays None
     "The same numbers, cut off from the graph that has made them."
     if state is None or isinstance(state, torch.Tensor): return state if state is None else state.detach()
@@ -93,21 +95,22 @@ def detached(state): # a tensor, or tuples of them; None stays None
 
 
 class LanguageModel(nn.Module):
-    "Characters (steps, columns) to scores (steps, columns, classes) for the next ones. Its `state` goes on from batch to batch, without gradients."
+    "Characters (steps, columns) to scores (steps, columns, classes) of the next ones. Its `state` goes on from batch to batch, cut off."
     def __init__(self, classes, # how many characters there are
-                 layer, # a recurrent one: layer(x, state) -> (outputs, state) with x (steps, columns, input_size), as nn.RNN, nn.GRU, nn.LSTM
+                 layer, # recurrent: layer(x, state) -> (outputs, state), with x (steps, columns, input_size); as nn.RNN, nn.GRU, nn.LSTM
                  dropout=0.0): # in front of the last layer
         super().__init__()
         if getattr(layer, "bidirectional", False) or getattr(layer, "batch_first", False):
-            raise ValueError("LanguageModel: expected a layer with bidirectional=False and batch_first=False: backwards it would see what it is to predict")
+            raise ValueError("LanguageModel: expected a layer with bidirectional=False and batch_first=False: "
+                             "backwards it would see what it is to predict")
         self.embedding, self.layer = Embedding(classes, layer.input_size), layer
         self.scores, self.dropout, self.state = Linear(layer.hidden_size, classes), dropout, None
 
     def forward(self, numbers):
         one = self.state[0] if isinstance(self.state, tuple) else self.state
         if one is not None and one.shape[-2] != numbers.shape[1]:
-            raise ValueError(f"LanguageModel: expected {one.shape[-2]} columns, which the state belongs to, got a batch of shape {tuple(numbers.shape)}; "
-                             "call forget() before another text")
+            raise ValueError(f"LanguageModel: expected {one.shape[-2]} columns, which the state belongs to, "
+                             f"got a batch of shape {tuple(numbers.shape)}; call forget() before another text")
         outputs, state = self.layer(self.embedding(numbers), self.state)
         self.state = detached(state)
         return self.scores(dropout(outputs, self.dropout, self.training))
@@ -116,9 +119,9 @@ class LanguageModel(nn.Module):
         "Begin the next batch from nothing, as a new text has to."
         self.state = None
 
-# %% ../nbs/20_language.ipynb #4653c37d
+# %% ../nbs/20_language.ipynb #b5409fa8
 class ForgetState(Callback):
-    "Calls the model's `forget` before each pass, so that no text goes on where another ended, and behind the fit. A checkpoint keeps the state."
+    "Calls the model's `forget` before each pass, so that no text goes on where another ended, and behind the fit. Checkpoints keep it."
     def before_train(self, learner):
         self.model = learner.model
         self.model.forget()
@@ -127,9 +130,9 @@ class ForgetState(Callback):
     def state_dict(self): return {"state": self.model.state}
     def load_state_dict(self, state): self.model.state = state["state"]
 
-# %% ../nbs/20_language.ipynb #1082d8c9
+# %% ../nbs/20_language.ipynb #6f043ab2
 class VariedSteps(Sampler):
-    "A batch sampler: all time steps in their order, in windows of `bptt` / 2 to 3 / 2 `bptt`, cut anew each pass; their number stays the same."
+    "A batch sampler: all time steps in order, in windows of about 0.5 to 1.5 times `bptt`, cut anew each pass; their number stays."
     def __init__(self, steps, # how many there are
                  bptt, # steps in a window, on average
                  generator=None): # a torch.Generator, or the global one
@@ -158,13 +161,13 @@ class VariedSteps(Sampler):
         "The next pass has the cuts of the one that `state_dict` was asked in."
         self._start = state["start"]
 
-# %% ../nbs/20_language.ipynb #755af7f9
+# %% ../nbs/20_language.ipynb #ec5f46df
 def get_text_dls(train, valid, # (n,) characters as numbers
                  columns=64, # stretches of each text that are read side by side
                  bptt=8, # time steps in a batch; the last one may have fewer
                  vary=False, # windows of varying length in training, cut anew each pass
                  generator=None): # to cut them with; the global one if None
-    "A DataBunch of batches (steps, columns), each continuing the one before. ValueError, with the numbers, for a text shorter than one batch."
+    "A DataBunch of batches (steps, columns), each continuing the one before. ValueError, with numbers, for less than a batch of text."
     for name, text in (("training", train), ("validation", valid)):
         if len(text) <= columns * bptt:
             raise ValueError(f"get_text_dls: expected more than {columns} columns x {bptt} steps = {columns * bptt} characters, "

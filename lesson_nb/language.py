@@ -119,16 +119,20 @@ class LanguageModel(nn.Module):
         "Begin the next batch from nothing, as a new text has to."
         self.state = None
 
-# %% ../nbs/20_language.ipynb #b5409fa8
+# %% ../nbs/20_language.ipynb #9fc1df98
 class ForgetState(Callback):
     "Calls the model's `forget` before each pass, so that no text goes on where another ended, and behind the fit. Checkpoints keep it."
+    model = None
+
     def before_train(self, learner):
         self.model = learner.model
         self.model.forget()
 
     before_validate = cleanup_fit = before_train
-    def state_dict(self): return {"state": self.model.state}
-    def load_state_dict(self, state): self.model.state = state["state"]
+    def state_dict(self): return {"state": None if self.model is None else self.model.state}
+
+    def load_state_dict(self, state):
+        if self.model is not None: self.model.state = state["state"]   # None between two epochs: the next one begins from nothing
 
 # %% ../nbs/20_language.ipynb #6f043ab2
 class VariedSteps(Sampler):

@@ -116,7 +116,7 @@ def test_a_subclass_needs_only_its_walk():
     class Sums(RecurrentLayer):
         gates, states = 1, 2
         def _one_way(self, products, state, weight_hh, bias_hh):
-            assert weight_hh.shape == (4, 4) and bias_hh is None and [tuple(s.shape) for s in state] == [(2, 4)] * 2
+            assert weight_hh.shape == (4, 4) and bias_hh is None and [tuple(s.shape) for s in state] == [(products.shape[1], 4)] * 2
             return products.cumsum(0) + state[0], (products.sum(0) + state[0], state[1] + 1)
     layer, x = Sums("SUMS", 3, 4, 2, bias=False, bidirectional=True), torch.randn(5, 2, 3)
     outputs, (first, second) = layer(x)
@@ -248,3 +248,19 @@ def test_a_delegating_layer_is_found(monkeypatch):
 
 
 def test_facades(): assert ours_nn.RNN is RNN and ours_nn.RNNCell is RNNCell
+
+
+def test_trains_on_our_own_module(once_more):
+    "A second copy of the module whose layers stand on lesson 05's Module: the same start, the same training."
+    import lesson_nb.rnn as first
+    second, ended = once_more(first), []
+    for module in (first, second):
+        torch.manual_seed(0)
+        layer, cell = module.RNN(3, 6, 2, bidirectional=True), module.RNNCell(12, 1)
+        optimizer, x, y = torch.optim.SGD([*layer.parameters(), *cell.parameters()], lr=0.1), torch.randn(5, 4, 3), torch.randn(4, 1)
+        for _ in range(5):
+            optimizer.zero_grad()
+            (cell(layer(x)[0][-1]) - y).square().mean().backward()
+            optimizer.step()
+        ended.append({**layer.state_dict(), **cell.state_dict()})
+    assert list(ended[0]) == list(ended[1]) and all(torch.equal(ended[0][name], ended[1][name]) for name in ended[0])

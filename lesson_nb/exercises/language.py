@@ -22,7 +22,7 @@ def _windows(numbers, length, stride=1): return numbers.unfold(0, length + 1, st
 
 
 def _places():
-    return [(0, 13, 3), (4, 13, 3), (11, 13, 3), (12, 13, 3), (7, 21, 4), (15, 18, 5), (14, 18, 5), (16, 18, 5), (99, 1000, 64), (960, 1000, 64), (5, 7, 2), (3, 9, 2)]
+    return [(0, 13, 3), (4, 13, 3), (11, 13, 3), (12, 13, 3), (7, 21, 4), (15, 18, 5), (14, 18, 5), (16, 18, 5), (99, 1000, 64), (960, 1000, 64), (5, 7, 2), (3, 9, 2), (7, 20, 4), (19, 20, 5)]
 
 
 def _place(place, size, columns, last=1, swapped=False, across=False, endless=False):

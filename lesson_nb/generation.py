@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from .losses import log_softmax, softmax
 from .runner import Callback
 
-# %% ../nbs/21a_generation.ipynb #881e0312
+# %% ../nbs/21a_generation.ipynb #e8246ba0
 def choose(scores, # (..., classes)
            temperature=1.0, # scores are divided by it; 0: always the highest
            top_k=None, # only so many of the highest take part; None: all
@@ -20,13 +20,13 @@ def choose(scores, # (..., classes)
     if top_k is not None and (not isinstance(top_k, int) or top_k < 1): raise ValueError(f"choose: expected top_k of 1 or more, or None, got {top_k!r}")
     if scores.isnan().any() or (scores == math.inf).any():
         raise ValueError("choose: expected scores that are numbers, got NaN or inf; the model's weights or state are spoilt: go back to a snapshot, and forget()")
-    if temperature == 0: return scores.argmax(-1)
+    if temperature < 1e-30: return scores.argmax(-1)           # and not a division by zero
     if top_k is not None and top_k < scores.shape[-1]:
         highest = scores.topk(top_k, -1)
         scores = torch.full_like(scores, -math.inf).scatter(-1, highest.indices, highest.values)
     shifted = scores - scores.amax(-1, keepdim=True)           # first: a low temperature would make large scores infinite
-    rows = softmax(shifted / temperature, -1).flatten(0, -2) if scores.ndim > 1 else softmax(shifted / temperature, -1)[None]
-    return torch.multinomial(rows, 1, generator=generator).view(scores.shape[:-1])
+    chances = softmax(shifted / temperature, -1)
+    return torch.multinomial(chances.reshape(-1, scores.shape[-1]), 1, generator=generator).view(scores.shape[:-1])
 
 # %% ../nbs/21a_generation.ipynb #dca66d73
 def write(model, # a LanguageModel, or what has its forget() and takes (steps, columns)

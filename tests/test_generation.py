@@ -7,6 +7,7 @@ from lesson_nb.callbacks import TerminateOnNaN
 from lesson_nb.generation import WriteAt, choose, mixture_loss, write
 from lesson_nb.language import ForgetState, LanguageModel, Vocabulary, get_text_dls, sequence_loss
 from lesson_nb.learner import Learner
+from lesson_nb.rnn import RNN
 from lesson_nb.runner import Callback
 from lesson_nb.schedules import CosineRestarts, Snapshots
 
@@ -20,7 +21,7 @@ def seeded(number): return torch.Generator().manual_seed(number)
 
 def model_of(kind="GRU", layers=1, dropout=0.0):
     torch.manual_seed(1)
-    return LanguageModel(len(VOCABULARY), getattr(ours_nn, kind)(8, 16, layers), dropout)
+    return LanguageModel(len(VOCABULARY), (RNN if kind == "RNN" else getattr(ours_nn, kind))(8, 16, layers), dropout)
 
 
 def learner_of(model, cbs=(), lr=1e-2):

@@ -63,21 +63,26 @@ def _through_loop(ctx, loop, flow):
     found = iter(torch.autograd.grad(loop(*given), wanted, flow, create_graph=True))
     return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
 
-# %% ../nbs/21_gated_rnn.ipynb #735ff54d
+# %% ../nbs/21_gated_rnn.ipynb #97c9a512
+def _by_step(buffer, size, *bounds):
+    "For each pair of bounds those blocks of `size` columns, as a tuple of views, (1, batch, columns) for each step."
+    return [buffer[..., first * size:end * size].split(1) for first, end in bounds]
+
+
 class _GRUThroughTime(Function):
     "A GRU layer in one direction: products (time, batch, 3 * hidden), state, weight, bias -> outputs (time, batch, hidden)."
     @staticmethod
     def forward(ctx, products, start, weight, bias):
-        size = start.shape[-1]
-        kept = products.new_empty(*products.shape[:2], 4 * size)    # four blocks: what the state says to `new`, reset, update, new
-        kept[..., size:] = products
-        kept[..., :size] = 0 if bias is None else bias[2 * size:]
-        if bias is not None: kept[..., size:3 * size] += bias[:2 * size]
-        ordered = torch.cat([weight[2 * size:], weight[:2 * size]])[None]
-        outputs, state, turned = products.new_empty(*products.shape[:2], size), start[None], ordered.mT
-        def block(first, end): return kept[..., first * size:end * size].split(1)
-        for sums, gates, said, reset, update, new, output in zip(
-                block(0, 3), block(1, 3), block(0, 1), block(1, 2), block(2, 3), block(3, 4), outputs.split(1)):
+        size, shape = start.shape[-1], products.shape[:2]
+        kept, outputs = products.new_empty(*shape, 4 * size), products.new_empty(*shape, size)   # kept: what the state says to `new`, reset, update, new
+        added = products.new_zeros(4 * size)
+        if bias is not None: added[:3 * size] = torch.cat([bias[2 * size:], bias[:2 * size]])
+        ordered = torch.cat([weight[2 * size:], weight[:2 * size]])[None]                        # in the order of the first three blocks
+        state, turned = start[None], ordered.mT
+        views = _by_step(kept, size, (0, 1), (1, 4), (0, 3), (1, 3), (1, 2), (2, 3), (3, 4))
+        for product, output, said, others, sums, gates, reset, update, new in zip(products.split(1), outputs.split(1), *views):
+            said.copy_(added[:size])
+            torch.add(product, added[size:], out=others)
             sums.baddbmm_(state, turned)
             gates.sigmoid_()
             new.addcmul_(reset, said).tanh_()
@@ -89,31 +94,26 @@ class _GRUThroughTime(Function):
     def backward(ctx, flow):
         if torch.is_grad_enabled(): return _through_loop(ctx, _gru_loop, flow)
         _, start, _, bias, kept, outputs, ordered = ctx.saved_tensors
-        (steps, batch, size), back = outputs.shape, torch.empty_like(kept)
-        said, reset, update, new = kept.split(size, -1)
-        to_said, to_reset, to_update, to_new = back.split(size, -1)
-        # first the factors, for all steps at once
-        torch.addcmul(kept, kept, kept, value=-1, out=back)          # reset * (1 - reset), update * (1 - update)
-        to_reset *= said
-        torch.sub(start, new[0], out=to_said[0])
-        torch.sub(outputs[:-1], new[1:], out=to_said[1:])
-        to_update *= to_said
-        torch.mul(new, new, out=to_new).neg_().add_(1)
-        to_new.addcmul_(to_new, update, value=-1)
-        to_said.copy_(reset)
-        # then from the last step to the first
-        carry, blocks = torch.zeros_like(start)[None], back.view(steps, batch, 4, size)
-        wide, views = carry[:, :, None], (flow, blocks[:, :, 2:], blocks[:, :, :2], blocks[:, :, 3:], update, back[..., :3 * size])
-        for inflow, later, earlier, to_new, keep, three in reversed(list(zip(*(view.split(1) for view in views)))):
+        size, batch, back = start.shape[-1], len(start), torch.empty_like(kept)
+        carry, difference, one = torch.zeros_like(start)[None], torch.empty_like(start)[None], start.new_ones(())
+        wide, before = carry[:, :, None], (start[None], *outputs.split(1)[:-1])
+        views = _by_step(kept, size, (0, 1), (1, 3), (1, 2), (2, 3), (3, 4)) + _by_step(back, size, (0, 1), (1, 3), (1, 2), (2, 3), (3, 4), (2, 4), (0, 3))
+        for inflow, state, said, gates, reset, update, new, to_said, to_gates, to_reset, to_update, to_new, last_two, first_three in reversed(
+                list(zip(flow.split(1), before, *views))):
             carry += inflow
-            later *= wide
-            earlier *= to_new
-            carry *= keep
-            carry.baddbmm_(three, ordered)
-        three = back[..., :3 * size].flatten(0, 1)
-        weight = three[batch:].mT @ outputs[:-1].flatten(0, 1) + three[:batch].mT @ start
+            torch.addcmul(gates, gates, gates, value=-1, out=to_gates)                           # gate * (1 - gate)
+            to_update *= torch.sub(state, new, out=difference)
+            torch.addcmul(one, new, new, value=-1, out=to_new)                                   # 1 - new²
+            to_new.addcmul_(to_new, update, value=-1)
+            last_two.unflatten(2, (2, size)).mul_(wide)
+            to_reset.mul_(said).mul_(to_new)
+            torch.mul(to_new, reset, out=to_said)
+            carry *= update
+            carry.baddbmm_(first_three, ordered)
+        rows = back[..., :3 * size].flatten(0, 1)
+        to_weight = rows[batch:].mT @ outputs[:-1].flatten(0, 1) + rows[:batch].mT @ start       # one product for all steps
         def natural(grad): return torch.cat([grad[size:], grad[:size]])
-        return back[..., size:], carry[0], natural(weight), None if bias is None else natural(three.sum(0))
+        return back[..., size:], carry[0], natural(to_weight), None if bias is None else natural(rows.sum(0))
 
 # %% ../nbs/21_gated_rnn.ipynb #29c2a8d3
 class GRU(RecurrentLayer):
@@ -128,18 +128,17 @@ class GRU(RecurrentLayer):
         outputs = _GRUThroughTime.apply(products.to(weight_hh), state[0].to(weight_hh), weight_hh, bias_hh)
         return outputs, (outputs[-1],)
 
-# %% ../nbs/21_gated_rnn.ipynb #08705863
+# %% ../nbs/21_gated_rnn.ipynb #88254f03
 class _LSTMThroughTime(Function):
     "An LSTM layer in one direction: products (time, batch, 4 * hidden), state, cell, weight, bias -> outputs (time, batch, hidden), the last cell."
     @staticmethod
     def forward(ctx, products, start, first, weight, bias):
-        size = start.shape[-1]
-        kept = products.clone() if bias is None else products + bias        # four blocks: input, forget, new, output
+        size, kept = start.shape[-1], torch.empty_like(products)                                 # kept: input, forget, new, output
         outputs, cells, bent = (products.new_empty(*products.shape[:2], size) for _ in range(3))
-        state, cell, turned = start[None], first[None], weight.mT[None]
-        def block(first, end): return kept[..., first * size:end * size].split(1)
-        for sums, two, enter, forget, new, leave, output, next_cell, bend in zip(
-                block(0, 4), block(0, 2), block(0, 1), block(1, 2), block(2, 3), block(3, 4), outputs.split(1), cells.split(1), bent.split(1)):
+        state, cell, turned, added = start[None], first[None], weight.mT[None], products.new_zeros(()) if bias is None else bias
+        views = _by_step(kept, size, (0, 4), (0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
+        for product, output, next_cell, bend, sums, two, enter, forget, new, leave in zip(*(t.split(1) for t in (products, outputs, cells, bent)), *views):
+            torch.add(product, added, out=sums)
             sums.baddbmm_(state, turned)
             two.sigmoid_(), new.tanh_(), leave.sigmoid_()
             cell = torch.mul(forget, cell, out=next_cell).addcmul_(enter, new)
@@ -151,31 +150,26 @@ class _LSTMThroughTime(Function):
     def backward(ctx, flow, cell_flow):
         if torch.is_grad_enabled(): return _through_loop(ctx, _lstm_loop, (flow, cell_flow))
         _, start, first, weight, bias, kept, outputs, cells, bent = ctx.saved_tensors
-        (steps, batch, size), back = outputs.shape, torch.empty_like(kept)
-        enter, forget, new, leave = kept.split(size, -1)
-        to_enter, to_forget, to_new, to_leave = back.split(size, -1)
-        # first the factors, for all steps at once
-        torch.addcmul(kept, kept, kept, value=-1, out=back)          # gate * (1 - gate), for all but `new`
-        to_enter *= new
-        to_forget[0] *= first
-        to_forget[1:] *= cells[:-1]
-        torch.mul(new, new, out=to_new).neg_().add_(1).mul_(enter)
-        to_leave *= bent
-        slope = torch.mul(bent, bent).neg_().add_(1).mul_(leave)
-        # then from the last step to the first
-        carry, cell_carry = torch.zeros_like(start)[None], cell_flow[None].clone()
-        wide, weights = cell_carry[:, :, None], weight[None]
-        views = flow, slope, to_leave, back.view(steps, batch, 4, size)[:, :, :3], forget, back
-        for inflow, by, to_leave, three, keep, all_four in reversed(list(zip(*(view.split(1) for view in views)))):
+        size, batch, back = start.shape[-1], len(start), torch.empty_like(kept)
+        carry, slope, cell_carry, one = torch.zeros_like(start)[None], torch.empty_like(start)[None], cell_flow[None].clone(), start.new_ones(())
+        wide, weights, before = cell_carry[:, :, None], weight[None], (first[None], *cells.split(1)[:-1])
+        views = _by_step(kept, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4)) + _by_step(back, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4), (0, 3), (0, 4))
+        for inflow, bend, cell, two, enter, forget, new, leave, to_two, to_enter, to_forget, to_new, to_leave, three, all_four in reversed(
+                list(zip(flow.split(1), bent.split(1), before, *views))):
             carry += inflow
-            cell_carry.addcmul_(carry, by)
-            to_leave *= carry
-            three *= wide
-            cell_carry *= keep
+            torch.addcmul(one, bend, bend, value=-1, out=slope).mul_(leave)
+            cell_carry.addcmul_(carry, slope)                                                    # the state hands its part on
+            torch.addcmul(leave, leave, leave, value=-1, out=to_leave).mul_(bend).mul_(carry)
+            torch.addcmul(two, two, two, value=-1, out=to_two)
+            to_enter *= new
+            to_forget *= cell
+            torch.addcmul(one, new, new, value=-1, out=to_new).mul_(enter)
+            three.unflatten(2, (3, size)).mul_(wide)
+            cell_carry *= forget
             torch.bmm(all_four, weights, out=carry)
-        four = back.flatten(0, 1)
-        to_weight = four[batch:].mT @ outputs[:-1].flatten(0, 1) + four[:batch].mT @ start
-        return back, carry[0], cell_carry[0], to_weight, None if bias is None else four.sum(0)
+        rows = back.flatten(0, 1)
+        to_weight = rows[batch:].mT @ outputs[:-1].flatten(0, 1) + rows[:batch].mT @ start       # one product for all steps
+        return back, carry[0], cell_carry[0], to_weight, None if bias is None else rows.sum(0)
 
 
 class LSTM(RecurrentLayer):

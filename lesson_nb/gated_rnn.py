@@ -26,11 +26,11 @@ class GRUCell(RecurrentCell):
     gates = 3
     def _step(self, products, state): return (gru_step(products, state[0], self.weight_hh, self.bias_hh),)
 
-# %% ../nbs/21_gated_rnn.ipynb #b900e328
+# %% ../nbs/21_gated_rnn.ipynb #bea912ee
 def lstm_step(products, # (batch, 4 * hidden): input @ weight_ih.T + bias_ih, for input, forget, cell and output in this order
               state, cell, # (batch, hidden) each
               weight_hh, bias_hh=None): # (4 * hidden, hidden), (4 * hidden,)
-    "The next state and cell of an LSTM: cell * forget + input * new, and of that what the output gate lets out (Hochreiter and Schmidhuber, 1997; Gers and others, 2000)."
+    "The next state and cell of an LSTM (Hochreiter and Schmidhuber, 1997; its forget gate: Gers, Schmidhuber and Cummins, 2000)."
     enter, forget, new, leave = (products + F.linear(state, weight_hh, bias_hh)).chunk(4, -1)
     cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(new)
     return torch.sigmoid(leave) * torch.tanh(cell), cell
@@ -63,7 +63,7 @@ def _through_loop(ctx, loop, flow):
     found = iter(torch.autograd.grad(loop(*given), wanted, flow, create_graph=True))
     return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
 
-# %% ../nbs/21_gated_rnn.ipynb #97c9a512
+# %% ../nbs/21_gated_rnn.ipynb #fbaaa280
 def _by_step(buffer, size, *bounds):
     "For each pair of bounds those blocks of `size` columns, as a tuple of views, (1, batch, columns) for each step."
     return [buffer[..., first * size:end * size].split(1) for first, end in bounds]
@@ -73,11 +73,12 @@ class _GRUThroughTime(Function):
     "A GRU layer in one direction: products (time, batch, 3 * hidden), state, weight, bias -> outputs (time, batch, hidden)."
     @staticmethod
     def forward(ctx, products, start, weight, bias):
-        size, shape = start.shape[-1], products.shape[:2]
-        kept, outputs = products.new_empty(*shape, 4 * size), products.new_empty(*shape, size)   # kept: what the state says to `new`, reset, update, new
+        size = start.shape[-1]
+        kept = products.new_empty(*products.shape[:2], 4 * size)            # four blocks: what the state says to `new`, reset, update, new
+        outputs = products.new_empty(*products.shape[:2], size)
         added = products.new_zeros(4 * size)
         if bias is not None: added[:3 * size] = torch.cat([bias[2 * size:], bias[:2 * size]])
-        ordered = torch.cat([weight[2 * size:], weight[:2 * size]])[None]                        # in the order of the first three blocks
+        ordered = torch.cat([weight[2 * size:], weight[:2 * size]])[None]   # in the order of the first three blocks
         state, turned = start[None], ordered.mT
         views = _by_step(kept, size, (0, 1), (1, 4), (0, 3), (1, 3), (1, 2), (2, 3), (3, 4))
         for product, output, said, others, sums, gates, reset, update, new in zip(products.split(1), outputs.split(1), *views):
@@ -97,13 +98,14 @@ class _GRUThroughTime(Function):
         size, batch, back = start.shape[-1], len(start), torch.empty_like(kept)
         carry, difference, one = torch.zeros_like(start)[None], torch.empty_like(start)[None], start.new_ones(())
         wide, before = carry[:, :, None], (start[None], *outputs.split(1)[:-1])
-        views = _by_step(kept, size, (0, 1), (1, 3), (1, 2), (2, 3), (3, 4)) + _by_step(back, size, (0, 1), (1, 3), (1, 2), (2, 3), (3, 4), (2, 4), (0, 3))
-        for inflow, state, said, gates, reset, update, new, to_said, to_gates, to_reset, to_update, to_new, last_two, first_three in reversed(
-                list(zip(flow.split(1), before, *views))):
+        views = [*_by_step(kept, size, (0, 1), (1, 3), (1, 2), (2, 3), (3, 4)),
+                 *_by_step(back, size, (0, 1), (1, 3), (1, 2), (2, 3), (3, 4), (2, 4), (0, 3))]
+        for (inflow, state, said, gates, reset, update, new,
+             to_said, to_gates, to_reset, to_update, to_new, last_two, first_three) in reversed(list(zip(flow.split(1), before, *views))):
             carry += inflow
-            torch.addcmul(gates, gates, gates, value=-1, out=to_gates)                           # gate * (1 - gate)
+            torch.addcmul(gates, gates, gates, value=-1, out=to_gates)      # gate * (1 - gate)
             to_update *= torch.sub(state, new, out=difference)
-            torch.addcmul(one, new, new, value=-1, out=to_new)                                   # 1 - new²
+            torch.addcmul(one, new, new, value=-1, out=to_new)              # 1 - new²
             to_new.addcmul_(to_new, update, value=-1)
             last_two.unflatten(2, (2, size)).mul_(wide)
             to_reset.mul_(said).mul_(to_new)
@@ -111,16 +113,16 @@ class _GRUThroughTime(Function):
             carry *= update
             carry.baddbmm_(first_three, ordered)
         rows = back[..., :3 * size].flatten(0, 1)
-        to_weight = rows[batch:].mT @ outputs[:-1].flatten(0, 1) + rows[:batch].mT @ start       # one product for all steps
+        to_weight = rows[batch:].mT @ outputs[:-1].flatten(0, 1) + rows[:batch].mT @ start   # for all steps at once
         def natural(grad): return torch.cat([grad[size:], grad[:size]])
         return back[..., size:], carry[0], natural(to_weight), None if bias is None else natural(rows.sum(0))
 
-# %% ../nbs/21_gated_rnn.ipynb #29c2a8d3
+# %% ../nbs/21_gated_rnn.ipynb #370fe836
 class GRU(RecurrentLayer):
     "Layers of GRUCells over time, in one or two directions: (outputs, state). PyTorch's arguments but for PackedSequence as an input."
     gates = 3
-    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False, # as RecurrentLayer
-                 device=None, dtype=None, *, proj_size=0):
+    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False,
+                 device=None, dtype=None, *, proj_size=0): # all as RecurrentLayer has them
         if proj_size: raise ValueError("GRU: proj_size is for an LSTM only; leave it out")
         super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
@@ -128,16 +130,18 @@ class GRU(RecurrentLayer):
         outputs = _GRUThroughTime.apply(products.to(weight_hh), state[0].to(weight_hh), weight_hh, bias_hh)
         return outputs, (outputs[-1],)
 
-# %% ../nbs/21_gated_rnn.ipynb #88254f03
+# %% ../nbs/21_gated_rnn.ipynb #804c0c5c
 class _LSTMThroughTime(Function):
-    "An LSTM layer in one direction: products (time, batch, 4 * hidden), state, cell, weight, bias -> outputs (time, batch, hidden), the last cell."
+    "An LSTM layer in one direction: products (time, batch, 4 * hidden), state, cell, weight, bias -> outputs, the last cell."
     @staticmethod
     def forward(ctx, products, start, first, weight, bias):
-        size, kept = start.shape[-1], torch.empty_like(products)                                 # kept: input, forget, new, output
+        size, kept = start.shape[-1], torch.empty_like(products, memory_format=torch.contiguous_format)   # input, forget, new, output
         outputs, cells, bent = (products.new_empty(*products.shape[:2], size) for _ in range(3))
-        state, cell, turned, added = start[None], first[None], weight.mT[None], products.new_zeros(()) if bias is None else bias
+        state, cell, turned = start[None], first[None], weight.mT[None]
+        added = products.new_zeros(()) if bias is None else bias
         views = _by_step(kept, size, (0, 4), (0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
-        for product, output, next_cell, bend, sums, two, enter, forget, new, leave in zip(*(t.split(1) for t in (products, outputs, cells, bent)), *views):
+        for product, output, next_cell, bend, sums, two, enter, forget, new, leave in zip(
+                products.split(1), outputs.split(1), cells.split(1), bent.split(1), *views):
             torch.add(product, added, out=sums)
             sums.baddbmm_(state, turned)
             two.sigmoid_(), new.tanh_(), leave.sigmoid_()
@@ -151,14 +155,17 @@ class _LSTMThroughTime(Function):
         if torch.is_grad_enabled(): return _through_loop(ctx, _lstm_loop, (flow, cell_flow))
         _, start, first, weight, bias, kept, outputs, cells, bent = ctx.saved_tensors
         size, batch, back = start.shape[-1], len(start), torch.empty_like(kept)
-        carry, slope, cell_carry, one = torch.zeros_like(start)[None], torch.empty_like(start)[None], cell_flow[None].clone(), start.new_ones(())
+        carry, slope, one = torch.zeros_like(start)[None], torch.empty_like(start)[None], start.new_ones(())
+        cell_carry = cell_flow[None].clone(memory_format=torch.contiguous_format)
         wide, weights, before = cell_carry[:, :, None], weight[None], (first[None], *cells.split(1)[:-1])
-        views = _by_step(kept, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4)) + _by_step(back, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4), (0, 3), (0, 4))
-        for inflow, bend, cell, two, enter, forget, new, leave, to_two, to_enter, to_forget, to_new, to_leave, three, all_four in reversed(
+        views = [*_by_step(kept, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4)),
+                 *_by_step(back, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4), (0, 3), (0, 4))]
+        for (inflow, bend, cell, two, enter, forget, new, leave,
+             to_two, to_enter, to_forget, to_new, to_leave, three, all_four) in reversed(
                 list(zip(flow.split(1), bent.split(1), before, *views))):
             carry += inflow
             torch.addcmul(one, bend, bend, value=-1, out=slope).mul_(leave)
-            cell_carry.addcmul_(carry, slope)                                                    # the state hands its part on
+            cell_carry.addcmul_(carry, slope)                               # the state hands its part on
             torch.addcmul(leave, leave, leave, value=-1, out=to_leave).mul_(bend).mul_(carry)
             torch.addcmul(two, two, two, value=-1, out=to_two)
             to_enter *= new
@@ -168,16 +175,16 @@ class _LSTMThroughTime(Function):
             cell_carry *= forget
             torch.bmm(all_four, weights, out=carry)
         rows = back.flatten(0, 1)
-        to_weight = rows[batch:].mT @ outputs[:-1].flatten(0, 1) + rows[:batch].mT @ start       # one product for all steps
+        to_weight = rows[batch:].mT @ outputs[:-1].flatten(0, 1) + rows[:batch].mT @ start   # for all steps at once
         return back, carry[0], cell_carry[0], to_weight, None if bias is None else rows.sum(0)
 
 
 class LSTM(RecurrentLayer):
-    "Layers of LSTMCells over time, in one or two directions: (outputs, (state, cell)). PyTorch's arguments but for projections and PackedSequence."
+    "Layers of LSTMCells over time, in one or two directions: (outputs, (state, cell)). Neither projections nor PackedSequence."
     gates, states = 4, 2
-    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False, # as RecurrentLayer
-                 proj_size=0, device=None, dtype=None): # not supported: outputs made smaller by a product
-        if proj_size: raise NotImplementedError(f"LSTM: proj_size={proj_size} is not rebuilt; use proj_size=0 and a Linear behind the layer, or torch.nn.LSTM")
+    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False,
+                 proj_size=0, device=None, dtype=None): # all as RecurrentLayer has them, but for proj_size: it has to be 0
+        if proj_size: raise NotImplementedError(f"LSTM: proj_size={proj_size} is not rebuilt; put a Linear behind it, or use torch.nn.LSTM")
         super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
     def _one_way(self, products, state, weight_hh, bias_hh):

@@ -10,16 +10,19 @@ from torch.nn import functional as F
 from .losses import log_softmax, softmax
 from .runner import Callback
 
-# %% ../nbs/21a_generation.ipynb #e8246ba0
+# %% ../nbs/21a_generation.ipynb #1bab395e
 def choose(scores, # (..., classes)
            temperature=1.0, # scores are divided by it; 0: always the highest
            top_k=None, # only so many of the highest take part; None: all
            generator=None): # a torch.Generator, or the global one
-    "An index for each row of scores (...,), int64, drawn as often as their softmax says. ValueError for bad dials, or where scores are NaN."
-    if not (temperature >= 0 and math.isfinite(temperature)): raise ValueError(f"choose: expected a temperature of 0 or more, got {temperature}")
-    if top_k is not None and (not isinstance(top_k, int) or top_k < 1): raise ValueError(f"choose: expected top_k of 1 or more, or None, got {top_k!r}")
+    "An index for each row of scores (...,), int64, drawn as often as their softmax says. ValueError for bad dials, or scores of NaN."
+    if not (temperature >= 0 and math.isfinite(temperature)):
+        raise ValueError(f"choose: expected a temperature of 0 or more, got {temperature}")
+    if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
+        raise ValueError(f"choose: expected top_k of 1 or more, or None, got {top_k!r}")
     if scores.isnan().any() or (scores == math.inf).any():
-        raise ValueError("choose: expected scores that are numbers, got NaN or inf; the model's weights or state are spoilt: go back to a snapshot, and forget()")
+        raise ValueError("choose: expected scores that are numbers, got NaN or inf; the model's weights or its state are spoilt: "
+                         "go back to a snapshot, and forget()")
     if temperature < 1e-30: return scores.argmax(-1)           # and not a division by zero
     if top_k is not None and top_k < scores.shape[-1]:
         highest = scores.topk(top_k, -1)
@@ -28,7 +31,7 @@ def choose(scores, # (..., classes)
     chances = softmax(shifted / temperature, -1)
     return torch.multinomial(chances.reshape(-1, scores.shape[-1]), 1, generator=generator).view(scores.shape[:-1])
 
-# %% ../nbs/21a_generation.ipynb #dca66d73
+# %% ../nbs/21a_generation.ipynb #9e107add
 def write(model, # a LanguageModel, or what has its forget() and takes (steps, columns)
           vocabulary, # a Vocabulary
           beginning, # what it reads first: one character at least
@@ -36,7 +39,7 @@ def write(model, # a LanguageModel, or what has its forget() and takes (steps, c
           temperature=1.0, top_k=None, # as in choose
           copies=1, # texts to write side by side
           generator=None): # a torch.Generator, or the global one
-    "Texts that begin with `beginning`, a list of `copies`. The model's modes are kept, its state is forgotten. ValueError for an empty beginning."
+    "Texts that begin with `beginning`, a list of `copies`. The model keeps its modes and forgets its state. ValueError for no beginning."
     if not beginning: raise ValueError("write: expected a beginning of one character at least, got none; '\\n' begins a new line")
     modes = [(module, module.training) for module in model.modules()]
     device = next(model.parameters()).device
@@ -54,9 +57,9 @@ def write(model, # a LanguageModel, or what has its forget() and takes (steps, c
         for module, training in modes: module.training = training
     return [vocabulary.decode(column) for column in torch.cat(written).T]
 
-# %% ../nbs/21a_generation.ipynb #967278ce
+# %% ../nbs/21a_generation.ipynb #214661d9
 class WriteAt(Callback):
-    "Calls `write(model)` the first time the smoothed training loss is at or below each of the `losses`; `texts` keeps: loss -> what it returned."
+    "Calls `write(model)` the first time that the smoothed training loss is down at one of the `losses`; `texts`: loss -> what it gave."
     def __init__(self, losses, # marks, in any order
                  write, # function of the model; what it returns is kept
                  width=20): # batches that count in the smoothed loss, roughly

@@ -12,7 +12,7 @@ from .initialization import eye_, zeros_
 from .language import detached
 from .regularization import dropout
 
-# %% ../nbs/20a_rnn.ipynb #ff7fbeb5
+# %% ../nbs/20a_rnn.ipynb #c0ba654f
 def _start(module):
     with torch.no_grad():
         bound = 1 / math.sqrt(module.hidden_size) if module.hidden_size > 0 else 0
@@ -20,7 +20,7 @@ def _start(module):
 
 
 class RecurrentCell(nn.Module):
-    "What cells share: weights (gates * hidden_size, ...), their start, their checks. A subclass sets `gates` and has `_step(products, state)`."
+    "What cells share: weights (gates * hidden_size, ...), checks. A subclass sets `gates`, `states` and has `_step(products, state)`."
     gates, states = 1, 1   # blocks of rows in the weights; tensors in a state (of several, it is a tuple)
     def __init__(self, input_size, hidden_size, # numbers a step of the input, and of the state
                  bias=True, device=None, dtype=None):
@@ -39,16 +39,22 @@ class RecurrentCell(nn.Module):
 
     def extra_repr(self): return f"{self.input_size}, {self.hidden_size}" + ", bias=False" * (not self.bias)
 
-    def forward(self, input, hx=None): # (batch, input_size) or (input_size,); the state, (batch, hidden_size) or (hidden_size,); None: zeros
+    def forward(self, input, # (batch, input_size) or (input_size,)
+                hx=None): # the state: (batch, hidden_size) or (hidden_size,); None: zeros
         "The next state, of the old one's shape. ValueError or RuntimeError where input and state do not fit."
         name, batched = type(self).__name__, input.dim() == 2
-        if input.dim() not in (1, 2): raise ValueError(f"{name}: expected an input (batch, {self.input_size}) or ({self.input_size},), got shape {tuple(input.shape)}; a sequence needs a loop")
-        if input.shape[-1] != self.input_size: raise RuntimeError(f"{name}: expected input_size={self.input_size} numbers in the last dimension, got shape {tuple(input.shape)}")
+        if input.dim() not in (1, 2):
+            raise ValueError(f"{name}: expected an input (batch, {self.input_size}) or ({self.input_size},), "
+                             f"got shape {tuple(input.shape)}; a sequence needs a loop")
+        if input.shape[-1] != self.input_size:
+            raise RuntimeError(f"{name}: expected input_size={self.input_size} numbers in the last dimension, "
+                               f"got shape {tuple(input.shape)}")
         expected = (*input.shape[:-1], self.hidden_size)
         state = (input.new_zeros(expected),) * self.states if hx is None else (hx,) if self.states == 1 else tuple(hx)
         for part in state:
             kind = ValueError if part.dim() not in (1, 2) else RuntimeError
-            if tuple(part.shape) != expected: raise kind(f"{name}: expected a state of shape {expected} beside an input {tuple(input.shape)}, got {tuple(part.shape)}")
+            if tuple(part.shape) != expected:
+                raise kind(f"{name}: expected a state of shape {expected} beside an input {tuple(input.shape)}, got {tuple(part.shape)}")
         if not batched: input, state = input[None], tuple(part[None] for part in state)
         state = self._step(F.linear(input, self.weight_ih, self.bias_ih), state)
         if not batched: state = tuple(part[0] for part in state)
@@ -73,9 +79,9 @@ def _bend(nonlinearity):
     if nonlinearity not in ("tanh", "relu"): raise RuntimeError(f"RNNCell: expected nonlinearity 'tanh' or 'relu', got {nonlinearity!r}")
     return torch.tanh if nonlinearity == "tanh" else torch.relu
 
-# %% ../nbs/20a_rnn.ipynb #82a7edfc
-class RecurrentLayer(nn.Module):
-    "What recurrent layers share: weights, start, layers, directions, checks. A subclass sets `gates` and `states` and has `_one_way`."
+# %% ../nbs/20a_rnn.ipynb #7f924ad9
+class _Weights(nn.Module):
+    "The weights of all layers and directions, under PyTorch's names."
     gates, states = 1, 1   # blocks of rows in the weights; tensors in a state (of several, it is a tuple)
     def __init__(self, mode, # its name, as PyTorch has it: "RNN_TANH", "GRU", ...
                  input_size, hidden_size, # numbers a time step of the input, and of the state
@@ -100,20 +106,25 @@ class RecurrentLayer(nn.Module):
 
     def _check_sizes(self, input_size, hidden_size, num_layers, bias, batch_first, dropout):
         name = type(self).__name__
-        for what, value, kind in (("input_size", input_size, int), ("hidden_size", hidden_size, int), ("bias", bias, bool), ("batch_first", batch_first, bool)):
+        kinds = ("input_size", input_size, int), ("hidden_size", hidden_size, int), ("bias", bias, bool), ("batch_first", batch_first, bool)
+        for what, value, kind in kinds:
             if not isinstance(value, kind): raise TypeError(f"{name}: expected {what} of type {kind.__name__}, got {value!r}")
         for what, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if value <= 0: raise ValueError(f"{name}: expected {what} of 1 or more, got {value}")
         if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
             raise ValueError(f"{name}: expected dropout between 0 and 1, the share that is dropped, got {dropout!r}")
-        if dropout and num_layers == 1: warnings.warn(f"{name}: dropout={dropout} has no effect: it acts between layers, and num_layers is 1", stacklevel=4)
+        if dropout and num_layers == 1:
+            warnings.warn(f"{name}: dropout={dropout} has no effect: it acts between layers, and num_layers is 1", stacklevel=4)
 
     def _names(self, layer, way):
         end = f"l{layer}" + "_reverse" * way
         return [f"{what}_{end}" for what in ("weight_ih", "weight_hh", *("bias_ih", "bias_hh") * self.bias)]
 
     @property
-    def all_weights(self): return [[getattr(self, name) for name in self._names(layer, way)] for layer in range(self.num_layers) for way in range(self.ways)]
+    def all_weights(self):
+        "A list of weights for each layer and direction."
+        places = [(layer, way) for layer in range(self.num_layers) for way in range(self.ways)]
+        return [[getattr(self, name) for name in self._names(*place)] for place in places]
 
     def flatten_parameters(self): "Nothing to do: only PyTorch's version for CUDA keeps its weights in one piece."
 
@@ -123,38 +134,50 @@ class RecurrentLayer(nn.Module):
 
     def extra_repr(self):
         usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
-        return ", ".join([str(self.input_size), str(self.hidden_size)] + [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value])
+        changed = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        return ", ".join([str(self.input_size), str(self.hidden_size), *changed])
 
+# %% ../nbs/20a_rnn.ipynb #2d222a56
+class RecurrentLayer(_Weights):
+    "What recurrent layers share: weights, layers, directions, checks. A subclass sets `gates` and `states` and has `_one_way`."
     def _first_state(self, input, hx):
-        "The state to begin with, a tuple of (layers * ways, batch, hidden_size); errors where it does not fit the input (time, batch, ...)."
+        "The state to begin with, a tuple of (layers * ways, batch, hidden_size); RuntimeError where it does not fit the input."
         shape = (self.num_layers * self.ways, input.shape[1], self.hidden_size)
         if hx is None: return (input.new_zeros(shape),) * self.states
         parts = (hx,) if self.states == 1 else tuple(hx)
         for part in parts:
             if tuple(part.shape) != shape or part.dtype != input.dtype:
-                raise RuntimeError(f"{type(self).__name__}: expected a state (layers * directions, batch, hidden_size) = {shape} in {input.dtype}, "
-                                   f"got {tuple(part.shape)} in {part.dtype}; does it belong to another batch?")
+                raise RuntimeError(f"{type(self).__name__}: expected a state (layers * directions, batch, hidden_size) = {shape} "
+                                   f"in {input.dtype}, got {tuple(part.shape)} in {part.dtype}; does it belong to another batch?")
         return parts
 
     def _check_input(self, input):
         name, order = type(self).__name__, "(batch, time, input_size)" if self.batch_first else "(time, batch, input_size)"
         if type(input).__name__ == "PackedSequence":
-            raise NotImplementedError(f"{name}: PackedSequence is not rebuilt; give the padded tensor, and look up each sequence's last output by its length")
-        if input.dim() not in (2, 3): raise ValueError(f"{name}: expected an input {order}, or (time, input_size) without a batch, got shape {tuple(input.shape)}")
-        if input.shape[-1] != self.input_size: raise RuntimeError(f"{name}: expected input_size={self.input_size} numbers in the last dimension of {order}, got shape {tuple(input.shape)}")
+            raise NotImplementedError(f"{name}: PackedSequence is not rebuilt; give the padded tensor, "
+                                      "and look up each sequence's last output by its length")
+        if input.dim() not in (2, 3):
+            raise ValueError(f"{name}: expected an input {order}, or (time, input_size) without a batch, got shape {tuple(input.shape)}")
+        if input.shape[-1] != self.input_size:
+            raise RuntimeError(f"{name}: expected input_size={self.input_size} numbers in the last dimension of {order}, "
+                               f"got shape {tuple(input.shape)}")
         weight = self.weight_ih_l0
         if input.dtype != weight.dtype and not torch.is_autocast_enabled(input.device.type):
-            raise ValueError(f"{name}: expected an input in the weights' {weight.dtype}, got {input.dtype}; convert it with input.to({weight.dtype})")
+            raise ValueError(f"{name}: expected an input in the weights' {weight.dtype}, got {input.dtype}; "
+                             f"convert it with input.to({weight.dtype})")
 
-    def forward(self, input, hx=None): # (time, batch, input_size), or as batch_first says, or (time, input_size); the state to begin with, None: zeros
+    def forward(self, input, # (time, batch, input_size), or as batch_first says, or (time, input_size) without a batch
+                hx=None): # the state to begin with: (layers * ways, batch, hidden_size), or without the batch; None: zeros
         "All outputs of the last layer, (time, batch, ways * hidden_size), and the state at the end of each layer and direction."
         self._check_input(input)
         batched, parts = input.dim() == 3, hx if isinstance(hx, tuple) else (hx,)
         if any(part is not None and part.dim() != input.dim() for part in parts):
-            raise RuntimeError(f"{type(self).__name__}: expected a state with {input.dim()} dimensions, as many as the input has, got shapes {[tuple(part.shape) for part in parts]}")
+            raise RuntimeError(f"{type(self).__name__}: expected a state with {input.dim()} dimensions, as many as the input has, "
+                               f"got shapes {[tuple(part.shape) for part in parts]}")
         x = input[:, None] if not batched else input.transpose(0, 1) if self.batch_first else input
         if hx is not None and not batched: hx = tuple(part[:, None] for part in parts) if self.states > 1 else hx[:, None]
-        if len(x) == 0: raise RuntimeError(f"{type(self).__name__}: expected at least one time step, got an input of shape {tuple(input.shape)}")
+        if len(x) == 0:
+            raise RuntimeError(f"{type(self).__name__}: expected at least one time step, got an input of shape {tuple(input.shape)}")
         x, state = self._through(x, self._first_state(x, hx))
         if not batched: x, state = x[:, 0], tuple(part[:, 0] for part in state)
         elif self.batch_first: x = x.transpose(0, 1)
@@ -182,14 +205,15 @@ class RecurrentLayer(nn.Module):
         "One layer in one direction: outputs (time, batch, hidden_size), and the state at the end as a tuple."
         raise NotImplementedError(f"{type(self).__name__}: expected a method _one_way(self, products, state, weight_hh, bias_hh)")
 
-
+# %% ../nbs/20a_rnn.ipynb #56b510b1
 class RNN(RecurrentLayer):
     "Layers of RNNCells over time, in one or two directions: (outputs, state). PyTorch's arguments but for PackedSequence as an input."
     def __init__(self, input_size, hidden_size, num_layers=1, nonlinearity="tanh", # or "relu"; all others as RecurrentLayer has them
                  bias=True, batch_first=False, dropout=0.0, bidirectional=False, device=None, dtype=None, *, proj_size=0):
         if proj_size: raise ValueError("RNN: proj_size is for an LSTM only; leave it out")
         if nonlinearity not in ("tanh", "relu"): raise ValueError(f"RNN: expected nonlinearity 'tanh' or 'relu', got {nonlinearity!r}")
-        super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
+        mode = f"RNN_{nonlinearity.upper()}"
+        super().__init__(mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
         self.nonlinearity = nonlinearity
 
     def _one_way(self, products, state, weight_hh, bias_hh):
@@ -199,31 +223,31 @@ class RNN(RecurrentLayer):
             outputs.append(h)
         return torch.stack(outputs), (h,)
 
-# %% ../nbs/20a_rnn.ipynb #6a91fb63
+# %% ../nbs/20a_rnn.ipynb #6dd6df9d
 def gradient_through_time(layer, # recurrent: layer(x, state) -> (outputs, state), in one direction
                           inputs, # (time, batch, input_size)
                           state=None, # to begin with
                           seed=0): # of the direction in which the last output is moved
-    "(time,): the length of the gradient of the last output, moved in a random direction, by the state behind each step; mean over the batch."
-    states, flow = [], None
+    "(time,): length of the gradient of the last output, moved in a random direction, by the state behind each step; mean over the batch."
+    states = []
     for x in inputs.detach():
-        outputs, state = layer(x[None], state)
-        states.append(state)
-    generator = torch.Generator().manual_seed(seed)
-    flow = torch.randn(outputs.shape, generator=generator, dtype=torch.float64).to(outputs)
-    parts = [part for state in states for part in (state if isinstance(state, tuple) else (state,))]
-    found = torch.autograd.grad(outputs, parts, flow, allow_unused=True)
-    squares = [torch.zeros(inputs.shape[1]) if g is None else g.square().sum((0, 2)) for g in found]
-    each = len(parts) // len(states)
+        _, state = layer(x[None], state)
+        states.append(state if isinstance(state, tuple) else (state,))
+    last = states[-1][0][-1]   # of a state of several tensors the first is the output; of several layers the last
+    flow = torch.randn(last.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(last)
+    found = torch.autograd.grad(last, [part for state in states for part in state], flow, allow_unused=True)
+    squares = [last.new_zeros(len(last)) if g is None else g.square().sum((0, 2)) for g in found]
+    each = len(states[0])
     return torch.stack([sum(squares[i:i + each]).sqrt().mean() for i in range(0, len(squares), each)])
 
-
+# %% ../nbs/20a_rnn.ipynb #16c48180
 def identity_start(layer, # a recurrent layer of ours or PyTorch's, whose weights have one block of rows: an RNN
                    scale=1.0): # what stands on the diagonal
-    "Let each state begin as a copy of the one before (Le, Jaitly and Hinton, 2015): hidden weights `scale` times the identity, biases 0; the layer."
+    "Hidden weights `scale` times the identity, biases 0: each state begins as a copy of the last (Le, Jaitly, Hinton, 2015). The layer."
     for name, parameter in layer.named_parameters():
         if name.startswith("weight_hh"):
-            if parameter.shape[0] != parameter.shape[1]: raise ValueError(f"identity_start: expected square hidden weights, as an RNN has them, got {name} of shape {tuple(parameter.shape)}")
+            if parameter.shape[0] != parameter.shape[1]:
+                raise ValueError(f"identity_start: expected square hidden weights, as an RNN has them, got {name} {tuple(parameter.shape)}")
             with torch.no_grad(): eye_(parameter).mul_(scale)
         elif name.startswith("bias"): zeros_(parameter)
     return layer

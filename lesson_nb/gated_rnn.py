@@ -191,18 +191,19 @@ class LSTM(RecurrentLayer):
         outputs, cell = _LSTMThroughTime.apply(products.to(weight_hh), *(part.to(weight_hh) for part in state), weight_hh, bias_hh)
         return outputs, (outputs[-1], cell)
 
-# %% ../nbs/21_gated_rnn.ipynb #550b0035
+# %% ../nbs/21_gated_rnn.ipynb #039ce875
 def watch_gates(layer, # a GRU or LSTM of one layer and one direction, ours or PyTorch's
                 input, # (time, batch, input_size)
                 state=None): # to begin with; None: zeros
     "What the gates are while the layer reads: their names -> (time, batch, hidden_size), numbers from 0 to 1. ValueError for other layers."
-    blocks = {"GRU": {"reset": 0, "update": 1}, "LSTM": {"input": 0, "forget": 1, "output": 3}}.get(getattr(layer, "mode", None))
+    kind = getattr(layer, "mode", None)
+    blocks = {"GRU": {"reset": 0, "update": 1}, "LSTM": {"input": 0, "forget": 1, "output": 3}}.get(kind)
     if blocks is None or layer.num_layers > 1 or layer.bidirectional or layer.batch_first:
         raise ValueError(f"watch_gates: expected a GRU or an LSTM of one layer and one direction, time first, got {layer}")
     with torch.no_grad():
         outputs, end = layer(input, state)
         if state is None: first = torch.zeros_like(outputs[:1])
-        else: first = state if layer.mode == "GRU" else state[0]
+        else: first = state if kind == "GRU" else state[0]
         weight_ih, weight_hh, *biases = layer.all_weights[0]
         bias_ih, bias_hh = biases or (None, None)
         sums = F.linear(input, weight_ih, bias_ih) + F.linear(torch.cat([first, outputs[:-1]]), weight_hh, bias_hh)

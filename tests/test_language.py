@@ -183,6 +183,7 @@ def test_a_state_of_other_columns_and_layers_that_see_the_answer_are_refused():
         with pytest.raises(ValueError, match=r"expected 4 columns, which the state belongs to, got a batch of shape \(3, 2\); call forget\(\)"): model(some_text(6).view(3, 2))
         model.forget()
         assert model(some_text(6).view(3, 2)).shape == (3, 2, 7)
+    with pytest.raises(ValueError, match=r"expected numbers \(steps, columns\), got shape \(6,\); one text: numbers"): model(some_text(6))
     for settings in ({"bidirectional": True}, {"batch_first": True}):
         with pytest.raises(ValueError, match="bidirectional=False and batch_first=False"): LanguageModel(7, RNN(6, 10, **settings))
 

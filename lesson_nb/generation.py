@@ -3,10 +3,9 @@
 # %% auto #0
 __all__ = ['choose', 'write', 'WriteAt', 'mixture_loss']
 
-# %% ../nbs/21a_generation.ipynb #c233c596
+# %% ../nbs/21a_generation.ipynb #16ec776b
 import math
 import torch
-from torch.nn import functional as F
 from .losses import log_softmax, softmax
 from .runner import Callback
 

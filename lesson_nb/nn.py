@@ -8,6 +8,7 @@ from torch.nn import Buffer, Module, ModuleDict, ModuleList, Parameter, Sequenti
 
 from . import functional, init
 from .convolution import Conv1d, Conv2d
+from .gated_rnn import GRU, GRUCell, LSTM, LSTMCell
 from .layers import (BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Embedding, Flatten, GELU, Identity, L1Loss, LeakyReLU, Linear, LogSigmoid,
                      LogSoftmax, MSELoss, NLLLoss, ReLU, Sigmoid, SiLU, Softmax, Tanh)
 from .layernorm import GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm
@@ -17,8 +18,8 @@ from .regularization import Dropout, Dropout2d
 from .rnn import RNN, RNNCell
 
 __all__ = ["AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "BCELoss", "BCEWithLogitsLoss", "Buffer", "Conv1d",
-           "Conv2d", "CrossEntropyLoss", "Dropout", "Dropout2d", "Embedding", "Flatten", "functional", "GELU", "GroupNorm", "Identity", "init",
-           "InstanceNorm1d", "InstanceNorm2d", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MaxPool2d", "Module",
+           "Conv2d", "CrossEntropyLoss", "Dropout", "Dropout2d", "Embedding", "Flatten", "functional", "GELU", "GroupNorm", "GRU", "GRUCell", "Identity", "init",
+           "InstanceNorm1d", "InstanceNorm2d", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "LSTM", "LSTMCell", "MaxPool2d", "Module",
            "ModuleDict", "ModuleList", "MSELoss", "NLLLoss", "Parameter", "ReflectionPad2d", "ReLU", "ReplicationPad2d", "RMSNorm", "RNN", "RNNCell", "Sequential",
            "Sigmoid", "SiLU", "Softmax", "Tanh", "utils", "ZeroPad2d"]
 

@@ -125,7 +125,7 @@ class FillMissing:
             if name in self.gaps: new[f"{name}_na"] = gone
             elif gone.any(): surprising.append(f"{name} ({int(gone.sum())})")
         if surprising:
-            warnings.warn(f"gaps in columns without any in the training part, filled with its median: {', '.join(surprising)}", stacklevel=2)
+            warnings.warn(f"gaps in columns without any in the training part, set to its median: {', '.join(surprising)}", stacklevel=2)
         return table.assign(**new)
 
 # %% ../nbs/19_tables.ipynb #906df098
@@ -143,7 +143,7 @@ def _dates(values, format):
     if (lost := (dates.isna() & values.notna()).to_numpy()).any():
         way = f" in the format {format}" if format else ""
         raise ValueError(f"{values.name}: expected dates, but {int(lost.sum()):,} of {len(values):,} values are none{way}: "
-                         f"{_few(values[lost])}, the first in row {int(lost.argmax())}; give their format=, or put None where no date is known")
+                         f"{_few(values[lost])}, the first in row {int(lost.argmax())}; give their format=, or put None for none")
     return dates
 
 # %% ../nbs/19_tables.ipynb #2a8df120
@@ -278,5 +278,5 @@ def split_by_time(table, columns, # the column that says when, or several, for i
     when = table.groupby(columns).ngroup().to_numpy()                 # 0, 1, ... from the earliest on
     late = when >= np.sort(when)[int(len(when) * (1 - share))] if len(when) else when > 0
     if late.all() or not late.any():
-        raise ValueError(f"split_by_time: expected times to part {len(when):,} rows by, got {len(np.unique(when))}, or too many at the first")
+        raise ValueError(f"split_by_time: expected times to part {len(when):,} rows by, got {len(np.unique(when))}, or most at the first")
     return np.flatnonzero(~late), np.flatnonzero(late)

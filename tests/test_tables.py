@@ -121,7 +121,7 @@ def test_gaps_get_the_training_median_and_a_flag():
 
 def test_gaps_in_the_later_table_alone_are_filled_without_a_flag_and_said():
     fill = FillMissing(["age"]).fit(TRAIN)
-    with pytest.warns(UserWarning, match=r"without any in the training part, filled with its median: age \(1\)"): read = fill(LATER)
+    with pytest.warns(UserWarning, match=r"without any in the training part, set to its median: age \(1\)"): read = fill(LATER)
     assert read["age"].tolist() == [6, 8] and "age_na" not in read
 
 

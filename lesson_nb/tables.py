@@ -11,7 +11,7 @@ from .learner import load_state, save_state
 
 # %% ../nbs/19_tables.ipynb #23c8893b
 def _few(values, most=3): # for a message
-    values = [repr(v) for v in list(values)[:most + 1]]
+    values = [repr(v.item() if isinstance(v, np.generic) else v) for v in list(values)[:most + 1]]
     return ", ".join(values[:most]) + ", ..." * (len(values) > most)
 
 
@@ -45,7 +45,7 @@ def _codes(values, classes):
     first = values.iloc[int(there.argmax())] if there.any() else classes[0]
     if _kind(first) != _kind(classes[0]):
         raise TypeError(f"{values.name}: expected {_kind(classes[0])} such as {classes[0]!r}, as in the training part, got {_kind(first)} "
-                        f"such as {first!r}; no value would be known: read both tables with the same dtype")
+                        f"such as {_few([first])}; no value would be known: read both tables with the same dtype")
     if not isinstance(values.dtype, pd.CategoricalDtype): return pd.Index(classes).get_indexer(pd.Index(values)) + 1
     places = pd.Index(classes).get_indexer(values.cat.categories) + 1
     return np.append(places, 0)[values.cat.codes]       # the code -1 of a missing value takes the last place
@@ -261,8 +261,8 @@ def cont_cat_split(table, # the training part
         if pd.api.types.is_datetime64_any_dtype(kind): raise TypeError(f"cont_cat_split: {name} holds dates; use add_datepart first")
         is_number = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
         if pd.api.types.is_integer_dtype(kind) and different <= max_categories: is_number = False
-        if different == 0 or is_number and different == 1: out.append(name)
-        else: found[is_number].append(name)
+        if different == 0 or different == 1 and table[name].notna().all(): out.append(name)
+        else: found[is_number and different > 1].append(name)     # one value and gaps: there or not is what it says
     if out: warnings.warn(f"cont_cat_split leaves out columns that are empty or have one value: {_few(out, 100)}", stacklevel=2)
     return found
 

@@ -26,7 +26,7 @@ def one_hot(codes, sizes): # (rows, categories), and how many codes each of them
 def ridge(inputs, target, # (rows, columns) and (rows,), numpy arrays
           strength): # lambda: how much weights cost; more than 0
     "inputs -> predictions: the line with the least squared error plus strength times its squared weights (Hoerl and Kennard, 1970)."
-    if not strength > 0: raise ValueError(f"ridge: expected a strength above 0, got {strength}; one-hot columns have no single best without")
+    if not strength > 0: raise ValueError(f"ridge: expected a strength above 0, got {strength}; one-hot columns have no single best else")
     centre, mean = inputs.mean(0), target.mean()
     x = inputs - centre
     weights = np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ (target - mean))
@@ -117,7 +117,7 @@ def _target_of(table, target, log):
         expected = "numbers above 0, for their logarithm is learned" if log else "finite numbers"
         raise ValueError(f"{target}: expected {expected}, got {int(wrong.sum()):,} others such as {values[wrong][0]}, the first in row "
                          f"{int(wrong.argmax())}; leave such rows out" + " or use log=False" * log)
-    return torch.from_numpy(np.log(values) if log else values).float()
+    return torch.tensor(np.log(values) if log else values, dtype=torch.float32)
 
 
 class TabularLearner(Learner):
@@ -135,7 +135,7 @@ def tabular_learner(train, valid, # tables: to learn from, and to judge by
                     room=0.1, # bounds beyond the target's range in `train`, as a share of it, at each end; None: no bounds
                     batch_size=64, opt_func=partial(AdamW, weight_decay=0.3, flat=True), lr=1e-2, cbs=(), # of the Learner
                     **model): # widths, ps and embed_p of the TabularModel
-    "A TabularLearner for the mean squared error; its reader is fitted on `train` alone. ValueError for a target that is missing or has no log."
+    "A TabularLearner for the mean squared error; its reader is fitted on `train` alone. ValueError for a target that is missing or without log."
     reader, y = TableReader(categories, numbers).fit(train), _target_of(train, target, log)
     low, high = y.min().item(), y.max().item()
     y_range = None if room is None else (low - room * (high - low), high + room * (high - low))

@@ -202,12 +202,13 @@ def test_fitting_anew_forgets_the_flags_of_before():
 
 # name or number, earlier or later
 def test_rule_of_thumb_for_categories():
-    table = TRAIN.assign(id=range(4), empty=np.nan, same=1.5, year=[2013, 2014, 2013, 2015])
-    with pytest.warns(UserWarning, match="'empty', 'same'"): found = cont_cat_split(table, target="id", max_categories=3)
+    table = TRAIN.assign(id=range(4), empty=np.nan, same=1.5, one="x", year=[2013, 2014, 2013, 2015])
+    with pytest.warns(UserWarning, match="'empty', 'same', 'one'"): found = cont_cat_split(table, target="id", max_categories=3)
     assert found == (["colour", "code", "age", "sold", "year"], ["size"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert cont_cat_split(table[["code", "year"]], max_categories=2) == (["code"], ["year"])
+    assert cont_cat_split(pd.DataFrame({"pool": [None, 5.0, None], "fence": ["yes", None, None]})) == (["pool", "fence"], []), "there or not is what they say"
     with pytest.raises(TypeError, match="add_datepart"): cont_cat_split(pd.DataFrame({"Date": pd.to_datetime(["2015-01-01"])}))
 
 

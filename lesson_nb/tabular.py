@@ -135,7 +135,7 @@ def tabular_learner(train, valid, # tables: to learn from, and to judge by
                     room=0.1, # bounds beyond the target's range in `train`, as a share of it, at each end; None: no bounds
                     batch_size=64, opt_func=partial(AdamW, weight_decay=0.3, flat=True), lr=1e-2, cbs=(), # of the Learner
                     **model): # widths, ps and embed_p of the TabularModel
-    "A TabularLearner for the mean squared error; its reader is fitted on `train` alone. ValueError for a target that is missing or without log."
+    "A TabularLearner for the mean squared error; its reader is fitted on `train` alone. ValueError for a missing target, or one without log."
     reader, y = TableReader(categories, numbers).fit(train), _target_of(train, target, log)
     low, high = y.min().item(), y.max().item()
     y_range = None if room is None else (low - room * (high - low), high + room * (high - low))

@@ -180,7 +180,7 @@ class Normalize:
             raise ValueError(f"Normalize: expected rows without gaps, got some or nothing in {_few(gaps, 100)}; use FillMissing first")
         self.means = {name: float(values.mean()) for name, values in columns.items()}
         for name, values in columns.items():
-            deviation = float(values.std())
+            deviation = float(np.std(values))
             self.deviations[name] = deviation if deviation > 1e-12 * abs(self.means[name]) else 0.0
         if single := [name for name in self.names if self.deviations[name] == 0]:
             warnings.warn(f"columns of one value, which say nothing and become 0: {_few(single, 100)}", stacklevel=2)
@@ -220,7 +220,8 @@ class TableReader:
 
     def __call__(self, table): # any table with these columns
         "(codes, numbers) of a table. What is not among the columns is left alone."
-        table = self.table(table[[*self.categories, *self.numbers]] if set(self.categories + self.numbers) <= set(table) else table)
+        _require(table, names := [*self.categories, *self.numbers], "TableReader")
+        table = self.table(table[names])
         codes, numbers = table[self.categorify.names].to_numpy("int64"), table[self.numbers].to_numpy("float32")
         return torch.from_numpy(codes.copy()), torch.from_numpy(numbers.copy())
 

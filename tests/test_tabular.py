@@ -7,7 +7,7 @@ from lesson_nb.adaptive import AdamW
 from lesson_nb.regression import sigmoid_range
 from lesson_nb.schedules import OneCycle
 from lesson_nb.tables import TableReader, add_datepart, split_by_time
-from lesson_nb.tabular import TablePredictor, TabularLearner, TabularModel, embedding_size, one_hot, ridge, tabular_learner
+from lesson_nb.tabular import TablePredictor, TabularLearner, TabularModel, embedding_size, one_hot_columns, ridge, tabular_learner
 
 
 def made_table(n=400, seed=0):
@@ -40,8 +40,8 @@ def test_ridge_is_the_smallest_of_error_and_cost():
 
 def test_one_hot_has_a_one_for_each_category():
     codes = np.array([[0, 3], [1, 0]])
-    assert one_hot(codes, [2, 4]).tolist() == [[1, 0, 0, 0, 0, 1], [0, 1, 1, 0, 0, 0]] and one_hot(np.zeros((3, 0), int), []).shape == (3, 0)
-    with pytest.raises(IndexError): one_hot(codes, [2, 3])
+    assert one_hot_columns(codes, [2, 4]).tolist() == [[1, 0, 0, 0, 0, 1], [0, 1, 1, 0, 0, 0]] and one_hot_columns(np.zeros((3, 0), int), []).shape == (3, 0)
+    with pytest.raises(IndexError): one_hot_columns(codes, [2, 3])
 
 
 # the network
@@ -128,7 +128,7 @@ def test_learner_finds_an_interaction_that_a_line_cannot(tmp_path):
     answers = learner.predictor(late)
     off = np.sqrt(np.mean((answers / late["price"] - 1)**2))
     reader = TableReader(["place", "kind"], ["size"]).fit(table[:300])
-    wide = [np.concatenate([one_hot(codes.numpy(), list(reader.sizes.values())), numbers.numpy()], 1) for codes, numbers in (reader(table[:300]), reader(late))]
+    wide = [np.concatenate([one_hot_columns(codes.numpy(), list(reader.sizes.values())), numbers.numpy()], 1) for codes, numbers in (reader(table[:300]), reader(late))]
     line = np.exp(ridge(wide[0], np.log(table["price"][:300].to_numpy()), 1.0)(wide[1]))
     assert off < 0.6 * np.sqrt(np.mean((line / late["price"] - 1)**2)) and off < 0.3
     assert isinstance(learner, TabularLearner) and answers.shape == (100,) and answers.dtype == np.float64

@@ -87,7 +87,7 @@ def text_columns(numbers, # (n,) characters as numbers
     def cut(start): return numbers[start:start + steps * columns].view(columns, steps).T.contiguous()
     return TensorDataset(cut(0), cut(1))
 
-# %% ../nbs/20_language.ipynb #bf5b708f
+# %% ../nbs/20_language.ipynb #55aa2542
 def detached(state): # a tensor, or tuples of them; None stays None
     "The same numbers, cut off from the graph that has made them."
     if state is None or isinstance(state, torch.Tensor): return state if state is None else state.detach()
@@ -107,6 +107,8 @@ class LanguageModel(nn.Module):
         self.scores, self.dropout, self.state = Linear(layer.hidden_size, classes), dropout, None
 
     def forward(self, numbers):
+        if numbers.dim() != 2:
+            raise ValueError(f"LanguageModel: expected numbers (steps, columns), got shape {tuple(numbers.shape)}; one text: numbers[:, None]")
         one = self.state[0] if isinstance(self.state, tuple) else self.state
         if one is not None and one.shape[-2] != numbers.shape[1]:
             raise ValueError(f"LanguageModel: expected {one.shape[-2]} columns, which the state belongs to, "

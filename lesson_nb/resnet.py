@@ -18,7 +18,7 @@ def simple_net(sizes=(3 * 32 * 32, 40, 10), # numbers in a picture, in each hidd
 # %% ../nbs/16_resnet.ipynb #b9855cea
 def conv_net(widths=(3, 20, 40, 80), # channels of the picture, and of each layer
              classes=10):
-    "Convolutions of 3 x 3 with stride 2 and no margin, the largest number of each map, a linear layer: (n, widths[0], h, w) to (n, classes)."
+    "3 x 3 convolutions of stride 2 without a margin, the largest number of each map, a linear layer: (n, widths[0], h, w) to (n, classes)."
     layers = []
     for inputs, outputs in zip(widths, widths[1:]): layers += [nn.Conv2d(inputs, outputs, 3, stride=2), nn.ReLU()]
     return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(widths[-1], classes))
@@ -31,7 +31,8 @@ class ConvLayer(nn.Module):
                  stride=2, # 2 halves the maps, 1 keeps their size
                  norm=True): # without BatchNorm the convolution has a bias
         super().__init__()
-        if kernel_size % 2 == 0: raise ValueError(f"ConvLayer: expected an odd kernel_size, so that it has a middle, got {kernel_size}; try {kernel_size + 1}")
+        if kernel_size % 2 == 0:
+            raise ValueError(f"ConvLayer: expected an odd kernel_size, so that it has a middle, got {kernel_size}; try {kernel_size + 1}")
         self.conv = nn.Conv2d(inputs, outputs, kernel_size, stride, padding=kernel_size // 2, bias=not norm)
         self.norm = nn.BatchNorm2d(outputs) if norm else None
 
@@ -71,7 +72,7 @@ def conv_bn_net2(widths=(10, 20, 40, 80, 160), classes=10, channels=3): # as con
 
 # %% ../nbs/16_resnet.ipynb #b5b4acdc
 class ResBlock(nn.Module):
-    "The input plus its change, a `ConvLayer` or any module that keeps the shape (He and others, 2015): (n, channels, h, w). ValueError if it does not."
+    "The input plus its change, of a module that keeps the shape (He and others, 2015): (n, channels, h, w). ValueError if it does not."
     def __init__(self, channels, # of the input, and so of the output
                  change=None): # a module; a ConvLayer of stride 1 if None
         super().__init__()

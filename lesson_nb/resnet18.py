@@ -15,7 +15,7 @@ from .schedules import OneCycle
 # %% ../nbs/16a_resnet18.ipynb #a9f66d03
 def shortcut(inputs, outputs, # channels
              stride=1):
-    "None where the input can be added as it is; else a 1 x 1 convolution and a norm that bring it to the shape of the change (He and others, 2015)."
+    "None where the input can be added as it is; else a 1 x 1 convolution and a norm that make it fit (He and others, 2015)."
     if stride == 1 and inputs == outputs: return None
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
@@ -29,7 +29,8 @@ class BasicBlock(nn.Module):
                  norm_layer=nn.BatchNorm2d): # makes a norm of a number of channels
         super().__init__()
         if downsample is None and (stride != 1 or inplanes != planes):
-            raise ValueError(f"BasicBlock: {inplanes} channels cannot be added to {planes} at stride {stride}; give downsample=shortcut({inplanes}, {planes}, {stride})")
+            raise ValueError(f"BasicBlock: {inplanes} channels cannot be added to {planes} at stride {stride}; give "
+                             f"downsample=shortcut({inplanes}, {planes}, {stride})")
         self.conv1 = nn.Conv2d(inplanes, planes, 3, stride, padding=1, bias=False)
         self.bn1 = norm_layer(planes)
         self.relu = nn.ReLU(inplace=True)
@@ -78,20 +79,23 @@ class ResNet(nn.Module):
 # %% ../nbs/16a_resnet18.ipynb #694a575f
 def _resnet(layers, name, weights, options):
     if weights is not None:
-        raise NotImplementedError(f"{name}: weights= is not rebuilt; download a checkpoint yourself and use network.load_state_dict(torch.load(file, weights_only=True))")
+        raise NotImplementedError(f"{name}: weights= is not rebuilt; download a checkpoint yourself and use "
+                                  "network.load_state_dict(torch.load(file, weights_only=True))")
     for option in ("groups", "width_per_group", "replace_stride_with_dilation"):
-        if option in options: raise NotImplementedError(f"{name}: {option}= is not rebuilt; of torchvision's options there are num_classes, zero_init_residual and norm_layer")
+        if option in options:
+            raise NotImplementedError(f"{name}: {option}= is not rebuilt; of torchvision's options there are num_classes, "
+                                      "zero_init_residual and norm_layer")
     return ResNet(layers, **options)
 
 
 def resnet18(*, weights=None, # not rebuilt
              **options): # num_classes, zero_init_residual, norm_layer, as ResNet has them
-    "ResNet-18 (He and others, 2015) with torchvision's state_dict: 11,689,512 parameters for 1,000 classes. NotImplementedError for weights=."
+    "ResNet-18 (He and others, 2015), torchvision's state_dict: 11,689,512 parameters for 1,000 classes. NotImplementedError for weights=."
     return _resnet([2, 2, 2, 2], "resnet18", weights, options)
 
 
 def resnet34(*, weights=None, **options): # as resnet18
-    "ResNet-34 (He and others, 2015) with torchvision's state_dict: 21,797,672 parameters for 1,000 classes. NotImplementedError for weights=."
+    "ResNet-34 (He and others, 2015), torchvision's state_dict: 21,797,672 parameters for 1,000 classes. NotImplementedError for weights=."
     return _resnet([3, 4, 6, 3], "resnet34", weights, options)
 
 # %% ../nbs/16a_resnet18.ipynb #2871e81d
@@ -112,11 +116,12 @@ class PreActBlock(nn.Module):
 # %% ../nbs/16a_resnet18.ipynb #adafe72c
 def dark_layer(inputs, outputs, kernel_size=3, stride=1):
     "Convolution without bias, BatchNorm, leaky ReLU of slope 0.1: (n, inputs, h, w) to (n, outputs, h / stride, w / stride), rounded up."
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel_size, stride, padding=kernel_size // 2, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.1, inplace=True))
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel_size, stride, padding=kernel_size // 2, bias=False), nn.BatchNorm2d(outputs),
+                         nn.LeakyReLU(0.1, inplace=True))
 
 
 class DarkBlock(ResBlock):
-    "A ResBlock whose change goes through half as many channels (Redmon and Farhadi, 2018): (n, channels, h, w). ValueError for an odd number."
+    "A ResBlock whose change has half the channels inside (Redmon and Farhadi, 2018): (n, channels, h, w). ValueError for an odd number."
     def __init__(self, channels):
         if channels % 2: raise ValueError(f"DarkBlock: expected an even number of channels, to halve it, got {channels}")
         super().__init__(channels, nn.Sequential(dark_layer(channels, channels // 2, 1), dark_layer(channels // 2, channels)))
@@ -139,7 +144,8 @@ def resized(images, # pictures (n, c, h, w), floats
     "Smaller pictures (n, c, height, width), each new pixel the mean of those it covers. ValueError for a larger size."
     wanted = (size, size) if isinstance(size, int) else tuple(size)
     if wanted[0] > images.shape[-2] or wanted[1] > images.shape[-1]:
-        raise ValueError(f"resized: expected a size of at most {tuple(images.shape[-2:])}, got {wanted}; means of what is covered make no picture larger")
+        raise ValueError(f"resized: expected a size of at most {tuple(images.shape[-2:])}, got {wanted}; means of what is covered make no "
+                         "picture larger")
     if wanted == tuple(images.shape[-2:]): return images
     return torch.cat([nn.functional.adaptive_avg_pool2d(part, wanted) for part in images.split(batch_size)])
 
@@ -157,7 +163,8 @@ def fit_phases(learner, # a Learner; at the end it holds the data of the last ph
     phases, found = list(phases), []
     for phase in phases:
         if not isinstance(phase, (tuple, list)) or len(phase) != 3 or not hasattr(phase[0], "train_dl"):
-            raise TypeError(f"fit_phases: expected phases (data, epochs, lr), got {type(phase).__name__} {repr(phase)[:60]}; try Phase(data, epochs, lr)")
+            raise TypeError(f"fit_phases: expected phases (data, epochs, lr), got {type(phase).__name__} {repr(phase)[:60]}; try "
+                            "Phase(data, epochs, lr)")
     for data, epochs, lr in phases:
         learner.data = data
         learner.fit(epochs, cbs=[OneCycle(lr)])

@@ -69,7 +69,7 @@ exercises = {
                Hint("stem-bias", "the stem is a plain convolution, with a bias", wrong=lambda *given: _counted(*given, stem_bias=0)),
                Hint("one-block", "there are two blocks in each stage", wrong=lambda *given: _counted(*given, same=1)),
                Hint("head-bias", "the linear layer has a bias for each class", wrong=lambda *given: _counted(*given, head_bias=0))],
-        praise="Nearly all of them sit in the last stage, where the maps are smallest: many weights, little work."),
+        praise="In the ladder's own network three quarters of them sit in the last stage, which costs no more work than the others."),
     "share_of_short_ways": Exercise(
         reference=lambda blocks, longest: _ways(blocks, range(longest + 1)), cases=_walks,
         hints=[Hint("only-that-length", "those are the ways of exactly this length; the shorter ones count too", wrong=lambda blocks, longest: _ways(blocks, [longest])),

@@ -25,12 +25,13 @@ def activation_map(network, # a module
     with SaveFeatures(layer) as saved, torch.no_grad(): network(x)
     return saved.features[0].mean(1)
 
-# %% ../nbs/17a_heatmaps.ipynb #76b58c22
+# %% ../nbs/17a_heatmaps.ipynb #040ce865
 def enlarged(maps, # (n, channels, h, w), floats
              size): # wanted: (height, width), or one number for both
     "Maps with more pixels, mixed linearly from the nearest places: (n, channels, height, width), as F.interpolate(mode='bilinear')."
     wanted = (size, size) if isinstance(size, int) else tuple(size)
-    return resample(maps, torch.eye(3, device=maps.device)[None], padding_mode="border", size=wanted)
+    precise = maps if maps.device.type == "mps" else maps.double()                 # so that places are exact to the last digit
+    return resample(precise, torch.eye(3, device=maps.device)[None], padding_mode="border", size=wanted).to(maps.dtype)
 
 # %% ../nbs/17a_heatmaps.ipynb #9592809f
 def show_heat(photos, # (n, 3, h, w) or a list of these, from 0 to 1

@@ -25,7 +25,7 @@ setup(
     classifiers=["Development Status :: 3 - Alpha", "Intended Audience :: Education", "Natural Language :: English",
                  "Programming Language :: Python :: 3", "Topic :: Scientific/Engineering :: Artificial Intelligence"],
     packages=find_packages(include=["lesson_nb", "lesson_nb.*"]),
-    package_data={"lesson_nb": ["**/*.toml", "**/*.json", "**/*.csv", "**/*.txt"]},
+    package_data={"lesson_nb": ["**/*.toml", "**/*.json", "**/*.csv", "**/*.txt", "weights/*.pt"]},
     python_requires=f">={settings['min_python']}",
     install_requires=settings["requirements"].split(),
     extras_require={"dev": settings["dev_requirements"].split()},

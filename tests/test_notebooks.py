@@ -180,17 +180,21 @@ def test_refresh_runs_stamps_and_keeps(real, monkeypatch):
     ("def half(x): return x/0\nhalf(1)", "ZeroDivisionError"), ("while True: pass", "ran longer than 9 s"),
     ("import os; os._exit(1)", "its kernel died"), ("%%slow\nhalf = 1/0", "ZeroDivisionError")],
                          ids=["raises", "hangs", "dies", "raises under a mark"])
-def test_refresh_leaves_the_stored_notebook_when_a_cell_fails(real, monkeypatch, source, said):
+def test_refresh_leaves_the_stored_notebook_when_a_cell_fails(real, monkeypatch, tmp_path_factory, source, said):
     monkeypatch.setenv("LESSON_NB_SLOW", "1")
+    monkeypatch.setattr(tool, "KEPT", tmp_path_factory.mktemp("kept"))
     path = real(code(MARKS if "%%" in source else "1 + 1"), code(source, device=None), code("3", text("3")))
     before = path.read_bytes()
     with pytest.raises(tool.Failed, match=said) as failed: tool.refresh(path, "cpu", 9 if "longer" in said else 120)
     assert f"cell 2:\n    {source.splitlines()[0]}" in str(failed.value)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+    first, last = (json.loads((tool.KEPT/path.name).read_text(encoding="utf-8"))["cells"][k] for k in (0, 2))
+    assert str(tool.KEPT/path.name) in str(failed.value) and ("%%" in source or first["outputs"]) and not last["outputs"]
 
 
-def test_refresh_does_not_overwrite_what_somebody_saved_meanwhile(real):
+def test_refresh_does_not_overwrite_what_somebody_saved_meanwhile(real, monkeypatch, tmp_path_factory):
+    monkeypatch.setattr(tool, "KEPT", tmp_path_factory.mktemp("kept"))
     path = real(code("1 + 1", device=None))
     saved = tool.cleaned(notebook(code("2 + 2", device=None)))
     with pytest.raises(tool.Failed, match="saved by somebody else"):

@@ -11,6 +11,7 @@ from tools.commands import ROOT, all_notebooks, read_log
 
 MARKS = ("cuda", "slow")
 RESULTS = ROOT/"nbs"/"results.toml"
+KEPT = ROOT/".failed"   # what was run and could not be stored
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 EXPORTS = re.compile(r"^\s*#\s*\|\s*(export|exporti|exports)\b", re.M)
 
@@ -211,19 +212,31 @@ def write_whole(path, text):
         raise
 
 
+def keep(notebook, path):
+    "Write a notebook that cannot be stored under `.failed/`, so that an hour's outputs are not lost with it; the file's path."
+    import nbformat
+    kept = KEPT/path.name
+    kept.parent.mkdir(exist_ok=True)
+    write_whole(kept, nbformat.writes(notebook))
+    return kept
+
+
 def refresh(path, device, seconds=600, check=lambda: None):
-    "Run one notebook and store its outputs, or raise `Failed` and leave it as it was; returns the wall seconds of the run."
+    "Run one notebook and store its outputs, or raise `Failed`, leave it as it was and `keep` what ran; returns the wall seconds of the run."
     import nbformat
     stored = path.read_text(encoding="utf-8")
     notebook = nbformat.reads(stored, as_version=4)
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code": cell["outputs"], cell["execution_count"] = [], None
     started = time.time()
-    run(notebook, path.parent, seconds)
-    taken = time.time() - started
-    check()
-    ran = json.loads(nbformat.writes(notebook))
-    if path.read_text(encoding="utf-8") != stored: raise Failed("the notebook was saved by somebody else while it ran; nothing was stored")
+    try:
+        run(notebook, path.parent, seconds)
+        taken = time.time() - started
+        check()
+        ran = json.loads(nbformat.writes(notebook))
+        if path.read_text(encoding="utf-8") != stored: raise Failed("the notebook was saved by somebody else while it ran; nothing was stored")
+    except Failed as failure:
+        raise Failed(f"{failure}\n\nWhat ran, with its outputs: {keep(notebook, path)}") from None
     text = cleaned(merge(json.loads(stored), ran, device))
     if text != stored: write_whole(path, text)
     return taken

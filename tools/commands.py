@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = "lesson_nb-setup.json"
 STAMPED = ["settings.ini", "setup.py", "pyproject.toml", "constraints.txt"]
-IMPORT_NAMES = {"pillow": "PIL", "pytest-xdist": "xdist"}
+IMPORT_NAMES = {"scikit-learn": "sklearn", "pillow": "PIL", "pytest-xdist": "xdist"}
 HELP = """\
 python3 tools/run.py COMMAND      (on Windows: py tools\\run.py COMMAND; with make: make COMMAND)
 

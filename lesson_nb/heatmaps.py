@@ -33,7 +33,7 @@ def enlarged(maps, # (n, channels, h, w), floats
     precise = maps if maps.device.type == "mps" else maps.double()                 # so that places are exact to the last digit
     return resample(precise, torch.eye(3, device=maps.device)[None], padding_mode="border", size=wanted).to(maps.dtype)
 
-# %% ../nbs/17a_heatmaps.ipynb #9592809f
+# %% ../nbs/17a_heatmaps.ipynb #239868bf
 def show_heat(photos, # (n, 3, h, w) or a list of these, from 0 to 1
               maps, # (n, h, w), one for each photo, any size: enlarged to the photo's
               titles=None, # one a photo
@@ -41,7 +41,7 @@ def show_heat(photos, # (n, 3, h, w) or a list of these, from 0 to 1
               signed=False): # red above zero and blue below, instead of dark to bright between the map's own lowest and highest
     "Photos in gray with their heatmaps over them; returns the figure."
     rows = -(-len(photos) // columns)
-    sheet, axes = figure(1.25 * columns, rows * (1.25 + 0.25 * (titles is not None)) + 0.3 * (title is not None), rows, columns)
+    sheet, axes = figure(1.1 * columns, rows * (1.1 + 0.25 * (titles is not None)) + 0.3 * (title is not None), rows, columns)
     for ax in axes.flat if hasattr(axes, "flat") else [axes]: ax.axis("off")
     for i, (photo, heat) in enumerate(zip(photos, maps)):
         ax = axes.flat[i] if hasattr(axes, "flat") else axes

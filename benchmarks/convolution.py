@@ -6,14 +6,14 @@ Interleaved: in each round both sides take a turn, and the ratio is of their med
 rounds, lower to upper quartile, and beside it the ratio of PyTorch to itself, which would be 1.00 on a silent machine.
 Gradients of input, weight and bias; --first leaves out the input's, as in the first layer of a network.
 """
-import argparse, platform, statistics, sys
+import argparse, platform, sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 import torch.nn.functional as F
 from lesson_nb.convolution import conv2d
-from timing import interleaved, quartiles
+from timing import RATIOS, interleaved, ratios
 
 # pictures, kernels, stride, padding, bar
 LAYERS = [((64, 16, 32, 32), (32, 16, 3, 3), 2, 1, 1.5), ((64, 16, 32, 32), (32, 16, 3, 3), 1, 1, 2.2), ((64, 1, 28, 28), (8, 1, 5, 5), 2, 2, 1.2),
@@ -39,17 +39,15 @@ def main():
     if args.threads: torch.set_num_threads(args.threads)
     print(f"forward + backward{' without the gradient of the input' if args.first else ''}, float32; medians of {args.rounds} interleaved rounds")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, Python {platform.python_version()}\n")
-    print(f"{'pictures, kernels, stride':44}{'ours ms':>9}{'torch ms':>9}{'ratio':>7}{'quartiles':>13}{'torch / torch':>15}   bar")
+    print(f"{'pictures, kernels, stride':44}{RATIOS}")
     missed = 0
     for shape, weight_shape, stride, padding, bar in LAYERS:
         sides = [step_of(f, shape, weight_shape, stride, padding, not args.first) for f in (conv2d, F.conv2d, F.conv2d)]
         times = interleaved(dict(zip(("ours", "torch", "again"), sides)), args.rounds)
-        ours, theirs, again = (statistics.median(t) for t in times.values())
-        low, high = quartiles([a / b for a, b in zip(times["ours"], times["torch"])])
-        verdict = "" if bar is None else f"{bar}   {'pass' if ours <= bar * theirs else 'MISS'}"
-        missed += bar is not None and ours > bar * theirs
+        text, miss = ratios(times, "ours", bar)
+        missed += miss
         label = f"{'x'.join(map(str, shape))} -> {weight_shape[0]}, k{weight_shape[2]}, s{stride}"
-        print(f"{label:44}{1e3 * ours:9.2f}{1e3 * theirs:9.2f}{ours / theirs:7.2f}{f'{low:.2f} - {high:.2f}':>13}{again / theirs:15.2f}   {verdict}")
+        print(f"{label:44}{text}")
     return int(missed > 0)
 
 

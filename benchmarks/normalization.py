@@ -6,14 +6,14 @@ Interleaved: in each round all sides take a turn, and a ratio is of their median
 upper quartile, and beside it the ratio of PyTorch to itself, which would be 1.00 on a silent machine. Compiled: `torch.compile` of our layer,
 beside PyTorch's layer as it is. `--others` adds channels_last, the layer compiled on both sides, and the norms of lesson 13a, which have no bar.
 """
-import argparse, copy, platform, statistics, sys
+import argparse, copy, platform, sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch import nn as theirs
 from lesson_nb import nn as ours
-from timing import interleaved, quartiles
+from timing import RATIOS, interleaved, ratios
 
 SHAPES = [(64, 16, 32, 32), (256, 64, 32, 32)]
 BARS = {"ours": 1.5, "compiled": 0.9}
@@ -34,13 +34,11 @@ def compare(label, layer, theirs_layer, x, sides, rounds):
     for side in sides:
         made[side] = copy.deepcopy(layer) if side == "ours" else torch.compile(copy.deepcopy(layer if side == "compiled" else theirs_layer))
     times = interleaved({name: step_of(module, x, flow) for name, module in made.items()}, rounds)
-    median = {name: statistics.median(t) for name, t in times.items()}
     for side in sides:
-        low, high = quartiles([a / b for a, b in zip(times[side], times["torch"])])
-        ratio, bar = median[side] / median["torch"], BARS.get(side) if label.startswith("BatchNorm2d") and "last" not in label else None
-        verdict = "" if bar is None else f"{bar}   {'pass' if ratio <= bar else 'MISS'}"
-        missed += bar is not None and ratio > bar
-        print(f"{label:40}{side:>16}{1e3 * median[side]:9.2f}{1e3 * median['torch']:9.2f}{ratio:7.2f}{f'{low:.2f} - {high:.2f}':>13}{median['again'] / median['torch']:15.2f}   {verdict}", flush=True)
+        bar = BARS.get(side) if label.startswith("BatchNorm2d") and "last" not in label else None
+        text, miss = ratios(times, side, bar)
+        missed += miss
+        print(f"{label:40}{side:>16}{text}", flush=True)
     return missed
 
 
@@ -55,7 +53,7 @@ def main():
     sides = ["ours"] + ["compiled"] * (not args.no_compile)
     print(f"forward + backward, float32; medians of {args.rounds} interleaved rounds")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, Python {platform.python_version()}\n")
-    print(f"{'layer and input':40}{'side':>16}{'ours ms':>9}{'torch ms':>9}{'ratio':>7}{'quartiles':>13}{'torch / torch':>15}   bar")
+    print(f"{'layer and input':40}{'side':>16}{RATIOS}")
     missed = 0
     for shape in SHAPES:
         label, layer, other, x = f"BatchNorm2d {'x'.join(map(str, shape))}", ours.BatchNorm2d(shape[1]), theirs.BatchNorm2d(shape[1]), torch.randn(shape)

@@ -7,15 +7,14 @@ upper quartile, and beside it the ratio of PyTorch to itself, which would be 1.0
 process was given instead of those that passed: with one thread it is the same on a silent machine, and still worth something on a busy one.
 `--others` adds shapes that have no bar.
 """
-import argparse, copy, platform, statistics, sys, time
+import argparse, copy, platform, sys, time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch import nn as theirs
 from lesson_nb import nn as ours
-import timing
-from timing import interleaved, quartiles
+from timing import RATIOS, interleaved, ratios
 
 # layer, batch, time steps, numbers in input and state, bar
 CASES = [("GRU", 64, 64, 256, 1.0), ("LSTM", 128, 64, 512, 1.0), ("GRU", 512, 8, 256, 1.08)]
@@ -29,21 +28,17 @@ def step_of(layer, x, flow):
     return lambda: torch.autograd.grad(layer(x)[0], wanted, flow)
 
 
-def compare(name, batch, steps, size, bar, rounds):
+def compare(name, batch, steps, size, bar, rounds, clock):
     "Print a line; returns whether the bar is missed."
     layer = getattr(theirs, name)(size, size)
     mine = getattr(ours, name)(size, size)
     mine.load_state_dict(layer.state_dict())
     x, flow = torch.randn(steps, batch, size), torch.randn(steps, batch, size)
     sides = {"ours": step_of(mine, x, flow), "torch": step_of(layer, x, flow), "again": step_of(copy.deepcopy(layer), x, flow)}
-    times = interleaved(sides, rounds)
-    median = {side: statistics.median(t) for side, t in times.items()}
-    low, high = quartiles([a / b for a, b in zip(times["ours"], times["torch"])])
-    ratio = median["ours"] / median["torch"]
-    verdict = "" if bar is None else f"{bar}   {'pass' if ratio <= bar else 'MISS'}"
+    text, missed = ratios(interleaved(sides, rounds, clock=clock), "ours", bar)
     label = f"{name}, batch {batch}, {steps} steps, {size}"
-    print(f"{label:34}{1e3 * median['ours']:9.2f}{1e3 * median['torch']:9.2f}{ratio:7.2f}{f'{low:.2f} - {high:.2f}':>13}{median['again'] / median['torch']:15.2f}   {verdict}", flush=True)
-    return bar is not None and ratio > bar
+    print(f"{label:34}{text}", flush=True)
+    return missed
 
 
 def main():
@@ -54,11 +49,11 @@ def main():
     parser.add_argument("--others", action="store_true", help="shapes without a bar too")
     args = parser.parse_args()
     if args.threads: torch.set_num_threads(args.threads)
-    if args.cpu_time: timing.time.perf_counter = time.process_time
+    clock = time.process_time if args.cpu_time else time.perf_counter
     print(f"forward + backward, float32; medians of {args.rounds} interleaved rounds, {'CPU' if args.cpu_time else 'wall-clock'} time")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, Python {platform.python_version()}\n")
-    print(f"{'layer':34}{'ours ms':>9}{'torch ms':>9}{'ratio':>7}{'quartiles':>13}{'torch / torch':>15}   bar")
-    missed = [compare(*case, args.rounds) for case in CASES + (OTHERS if args.others else [])]
+    print(f"{'layer':34}{RATIOS}")
+    missed = [compare(*case, args.rounds, clock) for case in CASES + (OTHERS if args.others else [])]
     return int(any(missed))
 
 

@@ -7,6 +7,7 @@ __all__ = ['require_pictures', 'folded', 'take_pixels', 'Transform', 'RandomFlip
 # %% ../nbs/15_augmentation.ipynb #8bc0d172
 import torch
 from .callbacks import BatchTransform
+from .learner import modes_kept
 
 # %% ../nbs/15_augmentation.ipynb #cde36e26
 def require_pictures(name, x): # who asks, for the message
@@ -191,9 +192,7 @@ def tta(model, # a Learner, a module, or any function of a batch
     if not views: raise ValueError("tta: expected one view or more, got none")
     require_pictures("tta", x)
     module = model if isinstance(model, torch.nn.Module) else torch.nn.Module()
-    modes, say = [(part, part.training) for part in module.modules()], getattr(model, "predict", model)
-    module.eval()
-    try:
-        with torch.no_grad(): return torch.cat([sum(say(view(part)) for view in views) / len(views) for part in x.split(batch_size)])
-    finally:
-        for part, training in modes: part.training = training
+    say = getattr(model, "predict", model)
+    with modes_kept(module), torch.no_grad():
+        module.eval()
+        return torch.cat([sum(say(view(part)) for view in views) / len(views) for part in x.split(batch_size)])

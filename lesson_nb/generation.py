@@ -6,6 +6,7 @@ __all__ = ['choose', 'write', 'WriteAt', 'mixture_loss']
 # %% ../nbs/21a_generation.ipynb #16ec776b
 import math
 import torch
+from .learner import modes_kept
 from .losses import log_softmax, softmax
 from .runner import Callback
 
@@ -40,20 +41,17 @@ def write(model, # a LanguageModel, or what has its forget() and takes (steps, c
           generator=None): # a torch.Generator, or the global one
     "Texts that begin with `beginning`, a list of `copies`. The model keeps its modes and forgets its state. ValueError for no beginning."
     if not beginning: raise ValueError("write: expected a beginning of one character at least, got none; '\\n' begins a new line")
-    modes = [(module, module.training) for module in model.modules()]
     device = next(model.parameters()).device
     numbers = vocabulary.encode(beginning).to(device)[:, None].repeat(1, copies)
     written = [numbers]
-    try:
+    with modes_kept(model), torch.no_grad():
         model.eval()
         model.forget()
-        with torch.no_grad():
+        try:
             for _ in range(length):
                 numbers = choose(model(numbers)[-1].float(), temperature, top_k, generator)[None]
                 written.append(numbers)
-    finally:
-        model.forget()
-        for module, training in modes: module.training = training
+        finally: model.forget()
     return [vocabulary.decode(column) for column in torch.cat(written).T]
 
 # %% ../nbs/21a_generation.ipynb #214661d9
@@ -85,19 +83,17 @@ def mixture_loss(model, # a LanguageModel
                  batches): # pairs (numbers, targets), each continuing the one before, as a validation loader gives them
     "(loss of each state, loss of the mean of their probabilities), nats a character. The model's weights and modes stay as they were."
     if not states: raise ValueError("mixture_loss: expected one state or more, got none; did a cycle end?")
-    modes, own = [(module, module.training) for module in model.modules()], {k: v.detach().clone() for k, v in model.state_dict().items()}
-    logs = []
-    try:
+    logs, own = [], {k: v.detach().clone() for k, v in model.state_dict().items()}
+    with modes_kept(model), torch.no_grad():
         model.eval()
-        for state in states:
-            model.load_state_dict(state)
+        try:
+            for state in states:
+                model.load_state_dict(state)
+                model.forget()
+                logs.append(torch.cat([log_softmax(model(x), -1).gather(-1, y[..., None]).flatten() for x, y in batches]))
+        finally:
             model.forget()
-            with torch.no_grad(): parts = [log_softmax(model(x), -1).gather(-1, y[..., None]).flatten() for x, y in batches]
-            logs.append(torch.cat(parts))
-    finally:
-        model.forget()
-        model.load_state_dict(own)
-        for module, training in modes: module.training = training
+            model.load_state_dict(own)
     logs = torch.stack(logs).double()                            # (states, characters): the logarithm of the right one's probability
     mixed = (logs - logs.amax(0)).exp().mean(0).log() + logs.amax(0)
     return (-logs.mean(1)).tolist(), -mixed.mean().item()

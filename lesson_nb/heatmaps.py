@@ -42,9 +42,9 @@ def show_heat(photos, # (n, 3, h, w) or a list of these, from 0 to 1
     "Photos in gray with their heatmaps over them; returns the figure."
     rows = -(-len(photos) // columns)
     sheet, axes = figure(1.1 * columns, rows * (1.1 + 0.25 * (titles is not None)) + 0.3 * (title is not None), rows, columns)
-    for ax in axes.flat if hasattr(axes, "flat") else [axes]: ax.axis("off")
-    for i, (photo, heat) in enumerate(zip(photos, maps)):
-        ax = axes.flat[i] if hasattr(axes, "flat") else axes
+    cells = list(getattr(axes, "flat", [axes]))      # a single one is no array
+    for ax in cells: ax.axis("off")
+    for i, (ax, photo, heat) in enumerate(zip(cells, photos, maps)):
         heat = enlarged(heat[None, None].detach(), tuple(photo.shape[1:]))[0, 0]
         most = heat.abs().max()
         ax.imshow(photo.mean(0), cmap="gray", vmin=0, vmax=1)

@@ -17,11 +17,12 @@ from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d,
 from .regularization import Dropout, Dropout2d
 from .rnn import RNN, RNNCell
 
-__all__ = ["AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "BCELoss", "BCEWithLogitsLoss", "Buffer", "Conv1d",
-           "Conv2d", "CrossEntropyLoss", "Dropout", "Dropout2d", "Embedding", "Flatten", "functional", "GELU", "GroupNorm", "GRU", "GRUCell", "Identity", "init",
-           "InstanceNorm1d", "InstanceNorm2d", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "LSTM", "LSTMCell", "MaxPool2d", "Module",
-           "ModuleDict", "ModuleList", "MSELoss", "NLLLoss", "Parameter", "ReflectionPad2d", "ReLU", "ReplicationPad2d", "RMSNorm", "RNN", "RNNCell", "Sequential",
-           "Sigmoid", "SiLU", "Softmax", "Tanh", "utils", "ZeroPad2d"]
+__all__ = ["AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "BCELoss", "BCEWithLogitsLoss", "Buffer",
+           "Conv1d", "Conv2d", "CrossEntropyLoss", "Dropout", "Dropout2d", "Embedding", "Flatten", "functional", "GELU", "GroupNorm", "GRU",
+           "GRUCell", "Identity", "init", "InstanceNorm1d", "InstanceNorm2d", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid",
+           "LogSoftmax", "LSTM", "LSTMCell", "MaxPool2d", "Module", "ModuleDict", "ModuleList", "MSELoss", "NLLLoss", "Parameter",
+           "ReflectionPad2d", "ReLU", "ReplicationPad2d", "RMSNorm", "RNN", "RNNCell", "Sequential", "Sigmoid", "SiLU", "Softmax", "Tanh",
+           "utils", "ZeroPad2d"]
 
 
 def __getattr__(name):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 from .adaptive import AdamW
 from .data import get_dls
-from .learner import Learner, load_state, save_state
+from .learner import Learner, load_state, modes_kept, save_state
 from .regression import sigmoid_range
 from .samplers import TensorDataset
 from .starts import trunc_normal_
@@ -84,14 +84,12 @@ class TablePredictor:
         self.reader, self.model, self.log = reader, model, log
 
     def __call__(self, table): # with the reader's columns
-        "The answers for a table, in eval mode and without gradients; the model is left in the mode it was in."
-        was, device = self.model.training, next(self.model.parameters()).device
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                parts = zip(*(tensor.split(8192) for tensor in self.reader(table)))
-                answers = [self.model(codes.to(device), numbers.to(device)).double().cpu().numpy() for codes, numbers in parts]
-        finally: self.model.train(was)
+        "The answers for a table, in eval mode and without gradients; each module is left in the mode it was in."
+        device = next(self.model.parameters()).device
+        with modes_kept(self.model), torch.no_grad():
+            self.model.eval()
+            parts = zip(*(tensor.split(8192) for tensor in self.reader(table)))
+            answers = [self.model(codes.to(device), numbers.to(device)).double().cpu().numpy() for codes, numbers in parts]
         outputs = self.model.arguments["outputs"]
         answers = np.concatenate(answers or [np.zeros((0, outputs) if outputs > 1 else 0)])
         return np.exp(answers) if self.log else answers

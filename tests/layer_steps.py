@@ -1,4 +1,4 @@
-"What the tests of normalizing layers share: numbers, one step of a layer with all that it leaves behind, and two such steps side by side."
+"What the tests of layers share: numbers, one step of a layer with all that it leaves behind, and two such steps side by side."
 import torch
 
 

@@ -1,8 +1,11 @@
 """GRU and LSTM, cells and layers, beside torch's: every argument, states, gradients and theirs, layouts, dtypes, checkpoints, errors; the gates."""
 import copy, itertools, sys, warnings
+from functools import partial
 import pytest, torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+import layer_steps
+from layer_steps import draw
 from lesson_nb import gated_rnn, modules, nn as ours_nn, rnn
 from lesson_nb.gated_rnn import gru_step, lstm_step, watch_gates
 
@@ -11,9 +14,6 @@ KINDS = ("GRU", "LSTM")
 each_kind = pytest.mark.parametrize("kind", KINDS)
 SETTINGS = [dict(num_layers=layers, bias=bias, batch_first=first, bidirectional=both) for layers, bias, first, both in itertools.product((1, 2), (True, False), (True, False), (True, False))]
 SETTINGS.append(dict(num_layers=3, bidirectional=True))
-
-
-def draw(*shape, seed=0, dtype=torch.float64): return torch.randn(shape, generator=torch.Generator().manual_seed(seed + sum(shape)), dtype=torch.float64).to(dtype)
 
 
 def both(kind, *args, dtype=torch.float64, **kwargs):
@@ -47,9 +47,7 @@ def step(layer, x, state=None, twice=False):
     return result
 
 
-def assert_alike(ours, theirs, rtol=1e-9, atol=1e-11):
-    assert list(ours) == list(theirs)
-    for name in ours: torch.testing.assert_close(ours[name], theirs[name], rtol=rtol, atol=atol, msg=lambda m: f"{name}: {m}")
+assert_alike = partial(layer_steps.assert_alike, rtol=1e-9, atol=1e-11)
 
 
 @each_kind

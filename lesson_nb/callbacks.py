@@ -276,7 +276,7 @@ class MixedPrecision(Callback):
 # %% ../nbs/09c_callbacks.ipynb #5f3da148
 class TerminateOnNaN(Callback):
     "Ends the fit when the loss or a gradient is no finite number, before the step that would spoil the weights; says where it began."
-    order = 60
+    order = 40                        # before GradientClip, which divides all gradients by their common length and so spreads one NaN
 
     def __init__(self, gradients=True): # look at the gradients too
         self.gradients, self.found = gradients, None

@@ -18,9 +18,11 @@ from .samplers import Sampler, TensorDataset
 
 # %% ../nbs/20_language.ipynb #89a3c59d
 class Vocabulary:
-    "The characters of a text in order, a number for each: `encode` a text, `decode` numbers; `len` tells how many. ValueError for no text."
+    "The characters of a text in order, a number for each: `encode` a text, `decode` numbers; `len` tells how many. ValueError: no text."
     def __init__(self, text, # whose characters count
                  unknown=None): # a character that stands for all others, with the last number; None: others are an error
+        if unknown is not None and len(unknown) != 1:
+            raise ValueError(f"Vocabulary: expected one character as unknown, or None, got {unknown!r}; for instance unknown='?'")
         self.unknown, known = unknown, set(text) - {unknown}
         self.characters = "".join(sorted(known)) + (unknown or "")
         if not known: raise ValueError("Vocabulary: expected a text with at least one character, got none; is the file empty?")
@@ -52,6 +54,8 @@ def ngram_losses(train, valid, # (n,) numbers of characters: to count in, and to
                  trust=5.0): # how many sightings of a context weigh as much as what shorter contexts say
     "Cross-entropy on `valid`, nats a character, of tables of counts: uniform, unigrams, bigrams, ... contexts of `longest` characters."
     if len(valid) <= longest: raise ValueError(f"ngram_losses: expected more than {longest} characters to predict, got {len(valid)}")
+    if classes**(longest + 1) >= 2**63:   # each n-gram becomes one int64
+        raise ValueError(f"ngram_losses: expected fewer than 2^63 possible n-grams, got {classes}^{longest + 1}; take a smaller longest")
     place, shape = torch.arange(longest, len(valid)), (len(valid) - longest,)
     chance, losses = torch.full(shape, 1 / classes, dtype=torch.float64), [math.log(classes)]
     def code(text, ends, length): return sum(text[ends - k] * classes**k for k in range(length))   # `length` characters as one number
@@ -79,7 +83,7 @@ def sequence_accuracy(scores, targets): # as in sequence_loss
 # %% ../nbs/20_language.ipynb #d4934022
 def text_columns(numbers, # (n,) characters as numbers
                  columns=64): # stretches of the text that are read side by side
-    "A text as a TensorDataset: example t is character t of each column, (columns,), and the one behind each. ValueError for a short text."
+    "A text as a TensorDataset: example t is character t of each column, (columns,), and the one after each. ValueError for a short text."
     steps = (len(numbers) - 1) // columns
     if steps < 1:
         raise ValueError(f"text_columns: expected at least {columns + 1} characters for {columns} columns, got {len(numbers)}; "
@@ -101,14 +105,15 @@ class LanguageModel(nn.Module):
                  dropout=0.0): # in front of the last layer
         super().__init__()
         if getattr(layer, "bidirectional", False) or getattr(layer, "batch_first", False):
-            raise ValueError("LanguageModel: expected a layer with bidirectional=False and batch_first=False: "
-                             "backwards it would see what it is to predict")
+            raise ValueError(f"LanguageModel: expected a layer with bidirectional=False and batch_first=False, got {layer}: "
+                             "time comes first here, and a direction that reads backwards sees what it is to predict")
         self.embedding, self.layer = Embedding(classes, layer.input_size), layer
         self.scores, self.dropout, self.state = Linear(layer.hidden_size, classes), dropout, None
 
     def forward(self, numbers):
         if numbers.dim() != 2:
-            raise ValueError(f"LanguageModel: expected numbers (steps, columns), got shape {tuple(numbers.shape)}; one text: numbers[:, None]")
+            raise ValueError(f"LanguageModel: expected numbers (steps, columns), got shape {tuple(numbers.shape)}; "
+                             "one text: numbers[:, None]")
         one = self.state[0] if isinstance(self.state, tuple) else self.state
         if one is not None and one.shape[-2] != numbers.shape[1]:
             raise ValueError(f"LanguageModel: expected {one.shape[-2]} columns, which the state belongs to, "
@@ -123,7 +128,7 @@ class LanguageModel(nn.Module):
 
 # %% ../nbs/20_language.ipynb #9fc1df98
 class ForgetState(Callback):
-    "Calls the model's `forget` before each pass, so that no text goes on where another ended, and behind the fit. Checkpoints keep it."
+    "Calls the model's `forget` before each pass, so that no text goes on where another ended, and after the fit. Checkpoints keep it."
     model = None
 
     def before_train(self, learner):
@@ -152,7 +157,10 @@ class VariedSteps(Sampler):
         if self._start is not None: generator.set_state(self._start)
         self._start = generator.get_state()
         widths = (torch.rand(len(self), generator=generator, dtype=torch.float64) + 0.5).cumsum(0)
-        cuts = [0, *(widths / widths[-1] * self.steps).round().long().tolist()]
+        cuts = [0]
+        for cut in (widths / widths[-1] * self.steps).round().long().tolist():
+            to_come = len(self) - len(cuts)   # windows after this cut; none of them may be empty, nor the one before it
+            cuts.append(min(max(cut, cuts[-1] + 1), self.steps - to_come))
         return self._windows(cuts)
 
     def _windows(self, cuts):

@@ -227,8 +227,8 @@ class RNN(RecurrentLayer):
 def gradient_through_time(layer, # recurrent: layer(x, state) -> (outputs, state), in one direction
                           inputs, # (time, batch, input_size)
                           state=None, # to begin with
-                          seed=0): # of the direction in which the last output is moved
-    "(time,): length of the gradient of the last output, moved in a random direction, by the state behind each step; mean over the batch."
+                          seed=0): # of that random vector
+    "(time,): length of the gradient that a random vector at the last output sends back to the state after each step; mean of the batch."
     states = []
     for x in inputs.detach():
         _, state = layer(x[None], state)

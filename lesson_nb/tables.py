@@ -41,14 +41,15 @@ def _classes(values): # the different values of a training column, in their orde
 # %% ../nbs/19_tables.ipynb #93852e04
 def _codes(values, classes):
     import pandas as pd
-    there = values.notna().to_numpy()
-    first = values.iloc[int(there.argmax())] if there.any() else classes[0]
-    if _kind(first) != _kind(classes[0]):
-        raise TypeError(f"{values.name}: expected {_kind(classes[0])} such as {classes[0]!r}, as in the training part, got {_kind(first)} "
-                        f"such as {_few([first])}; no value would be known: read both tables with the same dtype")
-    if not isinstance(values.dtype, pd.CategoricalDtype): return pd.Index(classes).get_indexer(pd.Index(values)) + 1
-    places = pd.Index(classes).get_indexer(values.cat.categories) + 1
-    return np.append(places, 0)[values.cat.codes]       # the code -1 of a missing value takes the last place
+    there, known = values.notna().to_numpy(), pd.Index(classes)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes = np.append(known.get_indexer(values.cat.categories) + 1, 0)[values.cat.codes]    # -1, a missing value, takes the last place
+    else: codes = known.get_indexer(pd.Index(values)) + 1
+    for value in (*values[there].iloc[:1], *values[there & (codes == 0)].unique()):      # the first too: True is found where 1 is a class
+        if _kind(value) != _kind(classes[0]):
+            raise TypeError(f"{values.name}: expected {_kind(classes[0])} such as {classes[0]!r}, as in the training part, got {_kind(value)} "
+                            f"such as {_few([value])}, which would count as unseen: read both tables with the same dtype")
+    return codes
 
 # %% ../nbs/19_tables.ipynb #7fee7168
 class Categorify:
@@ -74,7 +75,8 @@ class Categorify:
 
     def decode(self, name, codes): # a column, and its codes
         "The values behind the codes; None for 0."
-        return [None if code == 0 else self.classes[name][code - 1] for code in codes]
+        classes = _fitted(self, self.classes)[name]
+        return [None if code == 0 else classes[code - 1] for code in codes]
 
 
 def _fitted(step, state):

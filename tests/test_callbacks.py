@@ -234,6 +234,14 @@ def test_terminate_on_nan_in_loss_and_gradients():
     assert "parameter 0.weight holds such numbers" in blind.found and made.step == 1
 
 
+def test_terminate_on_nan_looks_before_one_gradient_spoils_all():
+    class Spoil(Callback):
+        def after_backward(self, learner): learner.model[0].bias.grad[1] = float("nan")
+    made = learner(GradientClip(1.0), stop := TerminateOnNaN(), Spoil())
+    made.fit(1)
+    assert "the gradient of 0.bias is not finite" in stop.found
+
+
 def test_terminate_on_nan_is_silent_when_all_is_well(capsys):
     made, plain = learner(TerminateOnNaN()), learner()
     made.fit(2)

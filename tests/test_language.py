@@ -92,10 +92,27 @@ def test_varied_windows_hold_every_step_once(steps, bptt):
     epochs = [list(sampler) for _ in range(20)]
     for windows in epochs:
         assert sum(windows, []) == list(range(steps)) and len(windows) == len(sampler) == -(-steps // bptt)
-        assert max(map(len, windows)) <= 3 * bptt
+        assert 1 <= min(map(len, windows)) and max(map(len, windows)) <= 3 * bptt
     if steps > 10 * bptt > 10: assert len({tuple(map(len, windows)) for windows in epochs}) == 20 and all(min(map(len, windows)) >= bptt // 4 for windows in epochs)
     lengths = torch.tensor([float(len(w)) for windows in epochs for w in windows])
     assert abs(lengths.mean() - steps / len(sampler)) < 1e-4
+
+
+@pytest.mark.parametrize("steps, bptt", [(5, 1), (1000, 1), (1000, 2), (7, 7)])
+def test_no_varied_window_is_empty(steps, bptt):
+    sampler = VariedSteps(steps, bptt, torch.Generator().manual_seed(0))
+    assert all(min(map(len, sampler)) >= 1 and sum(sampler, []) == list(range(steps)) for _ in range(200))
+
+
+@pytest.mark.parametrize("unknown", ["", "??"])
+def test_unknown_is_one_character(unknown):
+    with pytest.raises(ValueError, match="Vocabulary: expected one character as unknown"): Vocabulary("abc", unknown=unknown)
+
+
+def test_tables_of_contexts_that_have_no_number_are_refused():
+    numbers = torch.arange(40) % 57
+    assert len(ngram_losses(numbers, numbers, 57, longest=9)) == 11
+    with pytest.raises(ValueError, match="2.63 possible n-grams, got 57.11; take a smaller longest"): ngram_losses(numbers, numbers, 57, longest=10)
 
 
 def test_varied_windows_can_be_resumed_and_repeated():

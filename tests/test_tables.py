@@ -102,7 +102,7 @@ def test_a_column_that_cannot_be_a_category_is_refused(column, error, said):
     assert said in str(raised.value) and categorify.classes == {"colour": ["blue", "red"]}, "what was learned before is still there"
 
 
-@pytest.mark.parametrize("later", [pd.Series([30, 20]), pd.Series([None, 30.0]), pd.Series([True, False])])
+@pytest.mark.parametrize("later", [pd.Series([30, 20]), pd.Series([None, 30.0]), pd.Series([True, False]), pd.Series(["blue", 30]), pd.Series(["blue", 30]).astype("category")])
 def test_another_kind_of_values_is_an_error_and_not_all_unseen(later):
     categorify = Categorify(["colour"]).fit(TRAIN)
     with pytest.raises(TypeError, match="colour: expected text such as 'blue'"): categorify(pd.DataFrame({"colour": later}))
@@ -152,6 +152,7 @@ def test_scale_refuses_gaps_and_what_has_learned_nothing():
     with pytest.raises(ValueError, match="nothing in 'age'"): Normalize(["age"]).fit(TRAIN[:0])
     for step in (Normalize(["age"]), FillMissing(["age"]), Categorify(["code"])):
         with pytest.raises(RuntimeError, match="fit"): step(TRAIN)
+    with pytest.raises(RuntimeError, match="fit"): Categorify(["code"]).decode("code", [1])
     with pytest.raises(RuntimeError, match="fit"): TableReader(["code"], []).state_dict()
 
 

@@ -18,6 +18,12 @@ def _sums(numbers, axes):
     return numbers.sum(0, keepdim=True, dtype=torch.float32 if numbers.device.type == "mps" else torch.float64)
 
 
+def _squares(numbers, axes):
+    "Sums of the squares, as `_sums`. Numbers that lie one behind the other are only read: the norm of a row is the root of such a sum."
+    if len(axes) == 1 or not numbers.is_contiguous(): return _sums(numbers.square(), axes)
+    return _sums(torch.linalg.vector_norm(numbers, dim=axes[1:], keepdim=True).square_(), axes[:1])
+
+
 class _BatchNorm(Function):
     "(input - mean) / std * weight + bias; mean and std along `axes`, of `count` numbers each. Keeps the input and a few numbers a channel."
     @staticmethod
@@ -25,10 +31,10 @@ class _BatchNorm(Function):
         rough = (_sums(input, axes) / count).to(input.dtype)
         output = input - rough
         rest = _sums(output, axes) / count                 # what rounding left of the mean
-        mean, variance = rough + rest, (_sums(output.square_(), axes) / count - rest**2).clamp_(min=0)
+        mean, variance = rough + rest, (_squares(output, axes) / count - rest**2).clamp_(min=0)
         scale = (1 if weight is None else weight) / (variance + eps).sqrt()
         shift = -rest * scale if bias is None else bias - rest * scale
-        output.copy_(input).sub_(rough).mul_(scale.to(input.dtype)).add_(shift.to(input.dtype))
+        output.mul_(scale.to(input.dtype)).add_(shift.to(input.dtype))
         ctx.eps, ctx.axes, ctx.count = eps, axes, count
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(input, weight, mean, variance)

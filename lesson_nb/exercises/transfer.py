@@ -35,10 +35,10 @@ def _work(body, head, photos, epochs, backward=3, body_backward=1, once=1):
 exercises = {
     "among": Exercise(
         reference=_shares, cases=_asked,
-        hints=[Hint("of-all", "those are the chances among all kinds; they have to add up to 1 over the wanted ones", wrong=lambda scores, wanted: scores.softmax(1)[:, wanted]),
-               Hint("along-the-batch", "the chances of one picture add up to 1, not those of one kind: softmax along axis 1", wrong=lambda scores, wanted: scores[:, wanted].softmax(0)),
+        hints=[Hint("of-all", "those are the probabilities among all kinds; they have to add up to 1 over the wanted ones", wrong=lambda scores, wanted: scores.softmax(1)[:, wanted]),
+               Hint("along-the-batch", "the probabilities of one picture add up to 1, not those of one kind: softmax along axis 1", wrong=lambda scores, wanted: scores[:, wanted].softmax(0)),
                Hint("in-order", "the wanted kinds have an order, and so have the columns of the answer", wrong=lambda scores, wanted: _shares(scores, sorted(wanted))),
-               Hint("no-softmax", "scores are not chances yet", wrong=lambda scores, wanted: scores[:, wanted])],
+               Hint("no-softmax", "scores are not probabilities yet", wrong=lambda scores, wanted: scores[:, wanted])],
         praise="Taking the wanted columns of softmax and dividing them by their sum gives the same."),
     "thawing": Exercise(
         reference=lambda groups: list(range(groups - 1, -1, -1)), cases=lambda: [(4,), (1,), (2,), (7,)],

@@ -180,21 +180,20 @@ def test_refresh_runs_stamps_and_keeps(real, monkeypatch):
     ("def half(x): return x/0\nhalf(1)", "ZeroDivisionError"), ("while True: pass", "ran longer than 9 s"),
     ("import os; os._exit(1)", "its kernel died"), ("%%slow\nhalf = 1/0", "ZeroDivisionError")],
                          ids=["raises", "hangs", "dies", "raises under a mark"])
-def test_refresh_leaves_the_stored_notebook_when_a_cell_fails(real, monkeypatch, tmp_path_factory, source, said):
+def test_refresh_leaves_the_stored_notebook_when_a_cell_fails(real, monkeypatch, source, said):
     monkeypatch.setenv("LESSON_NB_SLOW", "1")
-    monkeypatch.setattr(tool, "KEPT", tmp_path_factory.mktemp("kept"))
     path = real(code(MARKS if "%%" in source else "1 + 1"), code(source, device=None), code("3", text("3")))
     before = path.read_bytes()
     with pytest.raises(tool.Failed, match=said) as failed: tool.refresh(path, "cpu", 9 if "longer" in said else 120)
     assert f"cell 2:\n    {source.splitlines()[0]}" in str(failed.value)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
-    first, last = (json.loads((tool.KEPT/path.name).read_text(encoding="utf-8"))["cells"][k] for k in (0, 2))
-    assert str(tool.KEPT/path.name) in str(failed.value) and ("%%" in source or first["outputs"]) and not last["outputs"]
+    kept = path.parent.parent/".failed"
+    first, last = (json.loads((kept/path.name).read_text(encoding="utf-8"))["cells"][k] for k in (0, 2))
+    assert str(kept/path.name) in str(failed.value) and ("%%" in source or first["outputs"]) and not last["outputs"]
 
 
-def test_refresh_does_not_overwrite_what_somebody_saved_meanwhile(real, monkeypatch, tmp_path_factory):
-    monkeypatch.setattr(tool, "KEPT", tmp_path_factory.mktemp("kept"))
+def test_refresh_does_not_overwrite_what_somebody_saved_meanwhile(real):
     path = real(code("1 + 1", device=None))
     saved = tool.cleaned(notebook(code("2 + 2", device=None)))
     with pytest.raises(tool.Failed, match="saved by somebody else"):
@@ -213,6 +212,33 @@ def test_write_whole_leaves_the_old_file_when_it_cannot_write(tmp_path, monkeypa
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["file.txt"]
     tool.write_whole(path, "new")
     assert path.read_text() == "new" and (os.name == "nt" or path.stat().st_mode & 0o777 == 0o640)
+
+
+# ---- several at a time
+
+def test_chains_keep_one_number_together_and_start_with_the_longest():
+    paths = [Path(f"{stem}.ipynb") for stem in ("00a_core", "01_matmul", "17_transfer", "17a_heatmaps", "21_gated_rnn", "index")]
+    measured = {"01_matmul": {"accuracy": {"seconds": 9.0}}, "17_transfer": {"few": {"seconds": 3.0}, "many": {"seconds": 7.0}},
+                "17a_heatmaps": {"shares": {"seconds": 8.0}}}
+    assert [[path.stem for path in group] for group in tool.chains(paths, measured)] == [
+        ["17_transfer", "17a_heatmaps"], ["01_matmul"], ["00a_core"], ["21_gated_rnn"], ["index"]]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_run_all_runs_every_notebook_and_says_which_failed(course, tmp_path, monkeypatch, jobs):
+    monkeypatch.setenv("LESSON_NB_LOG", "nowhere")        # run_one sets it; put back afterwards
+    monkeypatch.chdir(course)
+    sources = {"01_first": "import pathlib; pathlib.Path('here').write_text('01')", "01a_second": "open('here').read()",
+               "02_other": "1/0", "03_last": "3"}
+    for stem, source in sources.items():
+        (course/"nbs"/f"{stem}.ipynb").write_text(tool.cleaned(notebook(code(source, device=None))), encoding="utf-8")
+    groups = tool.chains(sorted((course/"nbs").glob("*.ipynb")), {})
+    ended = {path.stem: end for path, end in tool.run_all(groups, lambda path: (path, "cpu", 60, tmp_path/f"{path.stem}.jsonl", False), jobs)}
+    assert set(ended) == set(sources) and list(ended).index("01_first") < list(ended).index("01a_second")
+    assert "ZeroDivisionError" in ended.pop("02_other")[1]
+    assert all(taken > 0 and failure is None for taken, failure in ended.values())
+    stored = json.loads((course/"nbs"/"01a_second.ipynb").read_text(encoding="utf-8"))["cells"][0]
+    assert stored["outputs"][0]["data"]["text/plain"] == ["'01'"] and tool.stamp_of(stored)["device"] == "cpu"
 
 
 # ---- results

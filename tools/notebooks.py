@@ -4,14 +4,14 @@ A stored output belongs to the source it was made from: every code cell that ran
 a hash of its source and where it ran. A cell that was skipped (`%%cuda`, `%%slow`) keeps the output and stamp of an earlier run
 as long as its source is the same. `faults` finds what does not hold.
 """
-import argparse, ast, datetime, hashlib, json, math, os, re, statistics, subprocess, sys, tempfile, time, tomllib
+import argparse, ast, datetime, hashlib, itertools, json, math, multiprocessing, os, re, statistics, subprocess, sys, tempfile, time, tomllib
+from concurrent import futures
 from pathlib import Path
 
-from tools.commands import ROOT, all_notebooks, read_log
+from tools.commands import ROOT, all_notebooks, cpu_count, read_log, threads_for
 
 MARKS = ("cuda", "slow")
 RESULTS = ROOT/"nbs"/"results.toml"
-KEPT = ROOT/".failed"   # what was run and could not be stored
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 EXPORTS = re.compile(r"^\s*#\s*\|\s*(export|exporti|exports)\b", re.M)
 
@@ -213,9 +213,9 @@ def write_whole(path, text):
 
 
 def keep(notebook, path):
-    "Write a notebook that cannot be stored under `.failed/`, so that an hour's outputs are not lost with it; the file's path."
+    "Write a notebook that cannot be stored under `.failed/`, beside its folder, so that an hour's outputs are not lost with it; the file's path."
     import nbformat
-    kept = KEPT/path.name
+    kept = path.parent.parent/".failed"/path.name
     kept.parent.mkdir(exist_ok=True)
     write_whole(kept, nbformat.writes(notebook))
     return kept
@@ -298,41 +298,79 @@ def export(paths):
     for path in paths or [None]: nbdev_export(path=path and str(path))
 
 
+def chains(paths,  # notebooks, in their order
+           results # as read_results has them: what took long the last time comes first
+          ):
+    "The notebooks in groups that can run side by side. Those of one number (17, 17a) share one, since 17a reads the weights that 17 leaves."
+    def last(path): return max((metric["seconds"] for metric in results.get(path.stem, {}).values()), default=0)
+    groups = [list(group) for _, group in itertools.groupby(paths, lambda path: re.match(r"\d*", path.stem)[0] or path.stem)]
+    return sorted(groups, key=lambda group: -sum(map(last, group)))
+
+
+def run_one(path, device, seconds, log, real):
+    "`refresh` in a process of its own: (wall seconds, None), or (None, what failed)."
+    os.environ["LESSON_NB_LOG"] = str(log)
+    try: return refresh(path, device, seconds, (lambda: only_real(read_log(log), path.stem)) if real else lambda: None), None
+    except Failed as failure: return None, str(failure)
+
+
+def run_all(groups, # of `chains`
+            work,   # path -> the arguments of run_one
+            jobs    # how many processes
+           ):
+    "Yield (path, what run_one returned) as they finish; a group's notebooks run one after another."
+    if jobs == 1:
+        for path in itertools.chain(*groups): yield path, run_one(*work(path))
+        return
+    waiting, running = [list(group) for group in groups], {}
+    with futures.ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                group = waiting.pop(0)
+                running[pool.submit(run_one, *work(group[0]))] = group
+            for future in futures.wait(running, return_when=futures.FIRST_COMPLETED).done:
+                path, *rest = running.pop(future)
+                if rest: waiting.insert(0, rest)
+                yield path, future.result()
+
+
 def main(arguments=None):
     "Re-run the notebooks named, or all; returns the exit status."
     parser = argparse.ArgumentParser(prog="notebooks")
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--results", action="store_true", help="with the long runs, on real data; write nbs/results.toml")
     parser.add_argument("--timeout", type=int, help="seconds that one cell may take (default 600; none with --results)")
+    parser.add_argument("--jobs", type=int, help="notebooks to run at a time (default: as many as processors, up to four; one on a GPU)")
     chosen = parser.parse_args(arguments)
     os.chdir(ROOT)
     export(chosen.notebooks)
-    paths, failed, results = chosen.notebooks or all_notebooks(), [], read_results()
-    device, seeds = device_name(), int(os.environ.get("LESSON_NB_SEEDS") or 1)
+    paths, failed, results = [path.resolve() for path in chosen.notebooks] or all_notebooks(), [], read_results()
+    device, seeds, started = device_name(), int(os.environ.get("LESSON_NB_SEEDS") or 1), time.time()
     seconds = chosen.timeout or (None if chosen.results else 600)
+    groups = chains(paths, results)
+    jobs = min(len(groups), chosen.jobs or (min(cpu_count(), 4) if device == "cpu" else 1))
+    if jobs > 1: os.environ.update({name: str(count) for name, count in threads_for(jobs).items()})
     from tools import tables
     tables.renew()
     with tempfile.TemporaryDirectory() as folder:
-        for path in paths:
-            log = Path(folder)/f"{path.stem}.jsonl"
-            os.environ["LESSON_NB_LOG"] = str(log)
-            print(f"{path.stem:<24}", end=" ", flush=True)
-            try: taken = refresh(path, device, seconds, (lambda: only_real(read_log(log), path.stem)) if chosen.results else lambda: None)
-            except Failed as failure:
+        def log_of(path): return Path(folder)/f"{path.stem}.jsonl"
+        for path, (taken, failure) in run_all(groups, lambda path: (path, device, seconds, log_of(path), chosen.results), jobs):
+            if failure:
                 failed.append(path.stem)
-                print(f"FAILED; the stored notebook is as it was\n{path.name}, {failure}\n", flush=True)
+                print(f"{path.stem:<24} FAILED; the stored notebook is as it was\n{path.name}, {failure}\n", flush=True)
                 continue
-            events = read_log(log)
+            events = read_log(log_of(path))
             skipped = sum(event["event"] == "cell" and not event["ran"] and event["mark"] in MARKS for event in events)
             cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
             made_up = any(": a stand-in (" in said(output) for cell in cells for output in cell.get("outputs", []))
             notes = [f"{skipped} cells skipped"]*bool(skipped) + ["with stand-ins for data"]*made_up
-            print(f"{taken:7.1f} s{''.join(f', {note}' for note in notes)}", flush=True)
+            print(f"{path.stem:<24} {taken:7.1f} s{''.join(f', {note}' for note in notes)}", flush=True)
             if chosen.results:
                 if found := collect(events, path.stem, device, seeds, taken): results[path.stem] = found
                 write_whole(RESULTS, results_text(results))
     tables.renew()
-    print(f"\n{len(paths) - len(failed)} stored on {device}, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+    print(f"\n{len(paths) - len(failed)} stored on {device} in {time.time() - started:.0f} s, {jobs} at a time; {len(failed)} failed"
+          + (f": {', '.join(failed)}" if failed else ""))
     return int(bool(failed))
 
 

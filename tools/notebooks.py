@@ -344,10 +344,10 @@ def main(arguments=None):
     chosen = parser.parse_args(arguments)
     os.chdir(ROOT)
     export(chosen.notebooks)
-    paths, failed, results = [path.resolve() for path in chosen.notebooks] or all_notebooks(), [], read_results()
+    paths, failed = [path.resolve() for path in chosen.notebooks] or all_notebooks(), []
     device, seeds, started = device_name(), int(os.environ.get("LESSON_NB_SEEDS") or 1), time.time()
     seconds = chosen.timeout or (None if chosen.results else 600)
-    groups = chains(paths, results)
+    groups = chains(paths, read_results())
     jobs = min(len(groups), chosen.jobs or (min(cpu_count(), 4) if device == "cpu" else 1))
     if jobs > 1: os.environ.update({name: str(count) for name, count in threads_for(jobs).items()})
     from tools import tables
@@ -366,8 +366,8 @@ def main(arguments=None):
             notes = [f"{skipped} cells skipped"]*bool(skipped) + ["with stand-ins for data"]*made_up
             print(f"{path.stem:<24} {taken:7.1f} s{''.join(f', {note}' for note in notes)}", flush=True)
             if chosen.results:
-                if found := collect(events, path.stem, device, seeds, taken): results[path.stem] = found
-                write_whole(RESULTS, results_text(results))
+                found = collect(events, path.stem, device, seeds, taken)
+                if found: write_whole(RESULTS, results_text(read_results() | {path.stem: found}))     # read again: another run may have written
     tables.renew()
     print(f"\n{len(paths) - len(failed)} stored on {device} in {time.time() - started:.0f} s, {jobs} at a time; {len(failed)} failed"
           + (f": {', '.join(failed)}" if failed else ""))

@@ -106,7 +106,8 @@ def look(page, name, out, seconds):
     page.wait_for_timeout(1500)                                                 # the last figures are painted
     count = lambda selector: page.locator(f"{PANEL} {selector}").count()
     prompts = page.locator(f"{PANEL} .jp-CodeCell .jp-InputPrompt").all_inner_texts()
-    errors = page.locator(f"{PANEL} [data-mime-type='application/vnd.jupyter.error']").all_inner_texts()
+    said = page.locator(", ".join(f"{PANEL} [data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr")))
+    errors = [text for text in said.all_inner_texts() if "Traceback (most recent call last)" in text]    # JupyterLab 4 shows them as stderr
     pictures = page.locator(f"{PANEL} .jp-OutputArea-output img, {PANEL} .jp-OutputArea-output svg")
     drawn = "e => e.tagName != 'IMG' || (e.complete && e.naturalWidth > 10)"
     empty = sum(not pictures.nth(i).evaluate(drawn) for i in range(pictures.count()))

@@ -222,7 +222,7 @@ class Runner(_Passes):
                  lr=1e-2, # the learning rate that it starts with
                  cbs=(), # Callbacks of every fit
                  splitter=None): # model -> parameters or parameter groups for opt_func; all parameters in one group if None
-        if hasattr(opt_func, "param_groups") or not callable(opt_func):
+        if not callable(opt_func) or hasattr(opt_func, "param_groups") and not isinstance(opt_func, type):
             raise TypeError(f"opt_func: expected what makes an optimizer, such as SGD or partial(SGD, momentum=0.9), got {opt_func!r}")
         if not callable(loss_func): raise TypeError(f"loss_func: expected a function of (pred, yb), got {loss_func!r}")
         if isinstance(data, (tuple, list)) and len(data) == 2: data = SimpleNamespace(train_dl=data[0], valid_dl=data[1])

@@ -216,6 +216,18 @@ def test_loader_without_a_length():
     assert made.step == 3 and made.batches is None
 
 
+def test_opt_func_may_be_a_class_whose_param_groups_are_a_property():
+    class Both:
+        def __init__(self, parameters, lr): self.inner = torch.optim.SGD(parameters, lr)
+        param_groups = property(lambda self: self.inner.param_groups)
+        def step(self): self.inner.step()
+        def zero_grad(self): self.inner.zero_grad()
+    made = runner(opt_func=Both)
+    before = [p.detach().clone() for p in made.model.parameters()]
+    made.fit(1)
+    assert isinstance(made.opt, Both) and not torch.equal(before[0], next(made.model.parameters()))
+
+
 @pytest.mark.parametrize("make, error, said", [
     (lambda: runner(opt_func=torch.optim.SGD(net().parameters(), 0.1)), TypeError, "expected what makes an optimizer"),
     (lambda: Runner(net(), (batches(), None), "mse", torch.optim.SGD), TypeError, "expected a function of"),

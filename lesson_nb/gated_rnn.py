@@ -131,52 +131,73 @@ class GRU(RecurrentLayer):
         return outputs, (outputs[-1],)
 
 # %% ../nbs/21_gated_rnn.ipynb #804c0c5c
+def _stretches(input):
+    "The time steps of (time, batch, numbers) in slices of about a thousand rows."
+    steps = max(1, 1024 // max(1, input.shape[1]))
+    return [slice(at, min(at + steps, len(input))) for at in range(0, len(input), steps)]
+
+
+def _lstm_layer_loop(input, start, first, weight_ih, weight, bias_ih, bias):
+    return _lstm_loop(F.linear(input, weight_ih, bias_ih), start, first, weight, bias)
+
+
 class _LSTMThroughTime(Function):
-    "An LSTM layer in one direction: products (time, batch, 4 * hidden), state, cell, weight, bias -> outputs, the last cell."
+    "An LSTM layer in one direction: input (time, batch, numbers), state, cell, weights, biases or None -> outputs, the last cell."
     @staticmethod
-    def forward(ctx, products, start, first, weight, bias):
-        size, kept = start.shape[-1], torch.empty_like(products, memory_format=torch.contiguous_format)   # input, forget, new, output
-        outputs, cells, bent = (products.new_empty(*products.shape[:2], size) for _ in range(3))
+    def forward(ctx, input, start, first, weight_ih, weight, bias_ih, bias):
+        size = start.shape[-1]
+        kept = input.new_empty(*input.shape[:2], 4 * size)                  # four blocks: input, forget, new, output
+        outputs, cells, bent = (input.new_empty(*input.shape[:2], size) for _ in range(3))
         state, cell, turned = start[None], first[None], weight.mT[None]
-        added = products.new_zeros(()) if bias is None else bias
+        added = input.new_zeros(()) if bias is None else bias_ih + bias
         views = _by_step(kept, size, (0, 4), (0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
-        for product, output, next_cell, bend, sums, two, enter, forget, new, leave in zip(
-                products.split(1), outputs.split(1), cells.split(1), bent.split(1), *views):
-            torch.add(product, added, out=sums)
-            sums.baddbmm_(state, turned)
-            two.sigmoid_(), new.tanh_(), leave.sigmoid_()
-            cell = torch.mul(forget, cell, out=next_cell).addcmul_(enter, new)
-            state = torch.mul(leave, torch.tanh(cell, out=bend), out=output)
-        ctx.save_for_backward(products, start, first, weight, bias, kept, outputs, cells, bent)
+        steps = list(zip(outputs.split(1), cells.split(1), bent.split(1), *views))
+        for stretch in _stretches(input):
+            torch.mm(input[stretch].flatten(0, 1), weight_ih.mT, out=kept[stretch].flatten(0, 1))
+            for output, next_cell, bend, sums, two, enter, forget, new, leave in steps[stretch]:
+                sums += added
+                sums.baddbmm_(state, turned)
+                two.sigmoid_(), new.tanh_(), leave.sigmoid_()
+                cell = torch.mul(forget, cell, out=next_cell).addcmul_(enter, new)
+                state = torch.mul(leave, torch.tanh(cell, out=bend), out=output)
+        ctx.save_for_backward(input, start, first, weight_ih, weight, bias_ih, bias, kept, outputs, cells, bent)
         return outputs, cell[0].clone()
 
     @staticmethod
     def backward(ctx, flow, cell_flow):
-        if torch.is_grad_enabled(): return _through_loop(ctx, _lstm_loop, (flow, cell_flow))
-        _, start, first, weight, bias, kept, outputs, cells, bent = ctx.saved_tensors
-        size, batch, back = start.shape[-1], len(start), torch.empty_like(kept)
+        if torch.is_grad_enabled(): return _through_loop(ctx, _lstm_layer_loop, (flow, cell_flow))
+        input, start, first, weight_ih, weight, _, bias, kept, outputs, cells, bent = ctx.saved_tensors
+        size, stretches = start.shape[-1], _stretches(input)
+        back = torch.empty_like(kept[stretches[0]])                         # for one stretch, and used again for the others
         carry, slope, one = torch.zeros_like(start)[None], torch.empty_like(start)[None], start.new_ones(())
         cell_carry = cell_flow[None].clone(memory_format=torch.contiguous_format)
         wide, weights, before = cell_carry[:, :, None], weight[None], (first[None], *cells.split(1)[:-1])
-        views = [*_by_step(kept, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4)),
-                 *_by_step(back, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4), (0, 3), (0, 4))]
-        for (inflow, bend, cell, two, enter, forget, new, leave,
-             to_two, to_enter, to_forget, to_new, to_leave, three, all_four) in reversed(
-                list(zip(flow.split(1), bent.split(1), before, *views))):
-            carry += inflow
-            torch.addcmul(one, bend, bend, value=-1, out=slope).mul_(leave)
-            cell_carry.addcmul_(carry, slope)                               # the state hands its part on
-            torch.addcmul(leave, leave, leave, value=-1, out=to_leave).mul_(bend).mul_(carry)
-            torch.addcmul(two, two, two, value=-1, out=to_two)
-            to_enter *= new
-            to_forget *= cell
-            torch.addcmul(one, new, new, value=-1, out=to_new).mul_(enter)
-            three.unflatten(2, (3, size)).mul_(wide)
-            cell_carry *= forget
-            torch.bmm(all_four, weights, out=carry)
-        rows = back.flatten(0, 1)
-        to_weight = rows[batch:].mT @ outputs[:-1].flatten(0, 1) + rows[:batch].mT @ start   # for all steps at once
-        return back, carry[0], cell_carry[0], to_weight, None if bias is None else rows.sum(0)
+        steps = list(zip(flow.split(1), bent.split(1), before, *_by_step(kept, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4))))
+        backs = list(zip(*_by_step(back, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4), (0, 3), (0, 4))))
+        to_input = input.new_empty(input.shape) if ctx.needs_input_grad[0] else None
+        to_weight_ih, to_weight, to_bias = (weight.new_zeros(shape) for shape in (weight_ih.shape, weight.shape, len(weight)))
+        for stretch in reversed(stretches):
+            for ((inflow, bend, cell, two, enter, forget, new, leave), (to_two, to_enter, to_forget, to_new, to_leave, three, all_four)
+                 ) in reversed(list(zip(steps[stretch], backs))):
+                carry += inflow
+                torch.addcmul(one, bend, bend, value=-1, out=slope).mul_(leave)
+                cell_carry.addcmul_(carry, slope)                           # the state hands its part on
+                torch.addcmul(leave, leave, leave, value=-1, out=to_leave).mul_(bend).mul_(carry)
+                torch.addcmul(two, two, two, value=-1, out=to_two)
+                to_enter *= new
+                to_forget *= cell
+                torch.addcmul(one, new, new, value=-1, out=to_new).mul_(enter)
+                three.unflatten(2, (3, size)).mul_(wide)
+                cell_carry *= forget
+                torch.bmm(all_four, weights, out=carry)
+            rows, earlier = back[:stretch.stop - stretch.start].flatten(0, 1), outputs[max(0, stretch.start - 1):stretch.stop - 1]
+            if not stretch.start: earlier = torch.cat([start[None], earlier])
+            if to_input is not None: torch.mm(rows, weight_ih, out=to_input[stretch].flatten(0, 1))
+            to_weight_ih.addmm_(rows.mT, input[stretch].flatten(0, 1))
+            to_weight.addmm_(rows.mT, earlier.flatten(0, 1))                # for all steps of the stretch at once
+            to_bias += rows.sum(0)
+        if bias is None: to_bias = None
+        return to_input, carry[0], cell_carry[0], to_weight_ih, to_weight, to_bias, to_bias
 
 
 class LSTM(RecurrentLayer):
@@ -187,8 +208,8 @@ class LSTM(RecurrentLayer):
         if proj_size: raise NotImplementedError(f"LSTM: proj_size={proj_size} is not rebuilt; put a Linear behind it, or use torch.nn.LSTM")
         super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
-    def _one_way(self, products, state, weight_hh, bias_hh):
-        outputs, cell = _LSTMThroughTime.apply(products.to(weight_hh), *(part.to(weight_hh) for part in state), weight_hh, bias_hh)
+    def _hoisted(self, x, state, weight_ih, weight_hh, bias_ih, bias_hh):
+        outputs, cell = _LSTMThroughTime.apply(*(part.to(weight_hh) for part in (x, *state)), weight_ih, weight_hh, bias_ih, bias_hh)
         return outputs, (outputs[-1], cell)
 
 # %% ../nbs/21_gated_rnn.ipynb #039ce875

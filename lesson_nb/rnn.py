@@ -190,14 +190,17 @@ class RecurrentLayer(_Weights):
             outputs = []
             for way in range(self.ways):
                 place = layer * self.ways + way
-                weight_ih, weight_hh, bias_ih, bias_hh = (*weights[place], None, None)[:4]
-                products = F.linear(x, weight_ih, bias_ih)   # for all time steps at once
-                output, end = self._one_way(products.flip(0) if way else products, tuple(part[place] for part in state), weight_hh, bias_hh)
+                own = (*weights[place], None, None)[:4]      # without biases only two
+                output, end = self._hoisted(x.flip(0) if way else x, tuple(part[place] for part in state), *own)
                 outputs.append(output.flip(0) if way else output)
                 ends.append(end)
             x = torch.cat(outputs, 2) if way else output
             if layer + 1 < self.num_layers: x = dropout(x, self.dropout, self.training)
         return x, tuple(torch.stack(parts) for parts in zip(*ends))
+
+    def _hoisted(self, x, state, weight_ih, weight_hh, bias_ih, bias_hh):
+        "One layer in one direction from its inputs (time, batch, numbers): their products for all time steps at once, then `_one_way`."
+        return self._one_way(F.linear(x, weight_ih, bias_ih), state, weight_hh, bias_hh)
 
     def _one_way(self, products, # (time, batch, gates * hidden_size): input @ weight_ih.T + bias_ih
                  state, # a tuple of `states` tensors (batch, hidden_size)

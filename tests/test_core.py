@@ -165,3 +165,10 @@ def test_figures_read_on_a_dark_page():
     "A figure brings its own light sheet: dark text on a transparent one would vanish on a dark page."
     sheet, ax = core.figure()
     assert sheet.get_facecolor()[3] == 1 and min(sheet.get_facecolor()[:3]) > 0.9 and ax.get_facecolor()[3] == 1
+
+
+@pytest.mark.parametrize("asked, count", [(None, 1), ("", 1), ("5", 5)])
+def test_seed_count_is_what_make_results_was_asked_for(monkeypatch, asked, count):
+    monkeypatch.delenv("LESSON_NB_SEEDS", raising=False)
+    if asked is not None: monkeypatch.setenv("LESSON_NB_SEEDS", asked)
+    assert core.seed_count() == count

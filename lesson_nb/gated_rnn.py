@@ -196,8 +196,8 @@ class _LSTMThroughTime(Function):
             to_weight_ih.addmm_(rows.mT, input[stretch].flatten(0, 1))
             to_weight.addmm_(rows.mT, earlier.flatten(0, 1))                # for all steps of the stretch at once
             to_bias += rows.sum(0)
-        if bias is None: to_bias = None
-        return to_input, carry[0], cell_carry[0], to_weight_ih, to_weight, to_bias, to_bias
+        to_biases = (None, None) if bias is None else (to_bias, to_bias.clone())            # two, so that nobody changes both in place
+        return to_input, carry[0], cell_carry[0], to_weight_ih, to_weight, *to_biases
 
 
 class LSTM(RecurrentLayer):

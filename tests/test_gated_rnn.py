@@ -153,6 +153,24 @@ def test_empty_batches(kind):
 
 
 @each_kind
+@pytest.mark.parametrize("steps, batch", [(300, 4), (128, 16), (65, 16), (3, 1100), (1030, 1)])
+def test_long_and_wide_inputs(kind, steps, batch):
+    "An LSTM goes through stretches of about a thousand rows: a shorter last one, an even number, one step over, one step each, one sequence."
+    ours, theirs = both(kind, 3, 2, batch_first=True, bidirectional=True)
+    x = draw(batch, steps, 3)
+    assert_alike(step(ours, x, state_for(ours, (batch,))), step(theirs, x, state_for(theirs, (batch,))))
+
+
+@each_kind
+def test_no_two_gradients_share_memory(kind):
+    "Clipping changes gradients in place; what is shared would be changed twice."
+    layer, _ = both(kind, 3, 4)
+    x = draw(5, 2, 3).requires_grad_()
+    grads = torch.autograd.grad(layer(x)[0].square().sum(), [x, *layer.parameters()])
+    assert len({g.untyped_storage().data_ptr() for g in grads}) == len(grads)
+
+
+@each_kind
 def test_dropout_between_layers(kind):
     ours, theirs = both(kind, 3, 4, num_layers=3, dropout=0.5)
     sides = []

@@ -199,7 +199,7 @@ class _LSTMThroughTime(Function):
         to_biases = (None, None) if bias is None else (to_bias, to_bias.clone())            # two, so that nobody changes both in place
         return to_input, carry[0], cell_carry[0], to_weight_ih, to_weight, *to_biases
 
-
+# %% ../nbs/21_gated_rnn.ipynb #7c21d0e4
 class LSTM(RecurrentLayer):
     "Layers of LSTMCells over time, in one or two directions: (outputs, (state, cell)). Neither projections nor PackedSequence."
     gates, states = 4, 2

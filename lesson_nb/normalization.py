@@ -192,7 +192,7 @@ def bn_freeze(model, # any module
 
 
 class FreezeBatchNorm(Callback):
-    "Keep the running averages of frozen layers where they are, though each epoch puts the model into training mode."
+    "Through a fit, keep the running averages of layers where all parameters are frozen (of layers without parameters they go on)."
     order = -50
     def before_batch(self, learner):
         if not learner.training: return
@@ -225,8 +225,14 @@ class RunningBatchNorm2d(nn.Module):
             new = shifted.sum((0, 2, 3)), shifted.square().sum((0, 2, 3)), torch.full_like(count, input.numel() / self.num_features)
             sums, squares, count = (old.lerp(value, self.momentum) for old, value in zip((sums, squares, count), new))
             for buffer, value in zip((self.sums, self.squares, self.count), (sums, squares, count)): buffer.copy_(value.detach())
-        mean = sums / count
-        scale = self.weight / (squares / count - mean**2 + self.eps).sqrt()
+        mean = sums / count if count else torch.zeros_like(center)            # before the first batch: mean 0, variance 1
+        variance = squares / count - mean**2 if count else torch.ones_like(center)
+        scale = self.weight / (variance + self.eps).sqrt()
         return (input - (center + mean).view(shape)) * scale.view(shape) + self.bias.view(shape)
+
+    @property
+    def running_mean(self): # by this name `bn_freeze` finds it
+        "What is taken off each channel in use: (channels,)."
+        return self.center + self.sums / self.count if self.count else self.center
 
     def extra_repr(self): return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"

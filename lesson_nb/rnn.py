@@ -139,7 +139,7 @@ class _Weights(nn.Module):
 
 # %% ../nbs/20a_rnn.ipynb #2d222a56
 class RecurrentLayer(_Weights):
-    "What recurrent layers share: weights, layers, directions, checks. A subclass sets `gates` and `states` and has `_one_way`."
+    "What recurrent layers share: weights, layers, directions, checks. A subclass sets `gates`, `states`, and has `_one_way` (or `_hoisted`)."
     def _first_state(self, input, hx):
         "The state to begin with, a tuple of (layers * ways, batch, hidden_size); RuntimeError where it does not fit the input."
         shape = (self.num_layers * self.ways, input.shape[1], self.hidden_size)

@@ -29,7 +29,7 @@ def squared(photos, # of any sizes, each (3, height, width), bytes
 
 
 def normalized(x): # pictures (n, 3, h, w) from 0 to 1
-    "Each colour less its mean over CIFAR-10's pictures, divided by its deviation there; channels_last, which is faster (lesson 16)."
+    "Each colour less its mean over CIFAR-10's pictures, divided by its deviation there; laid channels_last (lesson 16)."
     level, deviation = x.new_tensor([[0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]]).view(2, 3, 1, 1)
     return ((x - level) / deviation).contiguous(memory_format=torch.channels_last)
 

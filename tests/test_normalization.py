@@ -319,6 +319,27 @@ def test_running_norm_trains_step_after_step():
     assert torch.autograd.gradcheck(function, x.requires_grad_())
 
 
+def test_running_norm_is_frozen_and_kept_asleep_like_the_others():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), RunningBatchNorm2d(2), nn.Flatten(), nn.Linear(18, 3))
+    data = [(torch.randn(4, 1, 5, 5) + 3, torch.randint(3, (4,))) for _ in range(3)]
+    bn_freeze(model)
+    before = copy.deepcopy(model[1].state_dict())
+    Learner(model, (data, None), nn.CrossEntropyLoss(), lr=0.1, cbs=[FreezeBatchNorm()]).fit(2)
+    assert all(torch.equal(a, b) for a, b in zip(before.values(), model[1].state_dict().values()))
+    model[1].train()
+    model[0](torch.randn(4, 1, 5, 5)), model[1](torch.randn(4, 2, 3, 3))
+    assert not torch.equal(before["sums"], model[1].sums)
+
+
+def test_running_norm_in_use_before_the_first_batch():
+    layer, x = RunningBatchNorm2d(3), torch.randn(4, 3, 5, 5) * 3 + 7
+    torch.testing.assert_close(layer.eval()(x), nn.BatchNorm2d(3).eval()(x))
+    assert layer.running_mean.eq(0).all()
+    layer.train()(x)
+    torch.testing.assert_close(layer.running_mean, x.mean((0, 2, 3)))
+
+
 # on our own Module --------------------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def second_copy(once_more):

@@ -153,7 +153,7 @@ class _LSTMThroughTime(Function):
         views = _by_step(kept, size, (0, 4), (0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
         steps = list(zip(outputs.split(1), cells.split(1), bent.split(1), *views))
         for stretch in _stretches(input):
-            torch.mm(input[stretch].flatten(0, 1), weight_ih.mT, out=kept[stretch].flatten(0, 1))
+            torch.matmul(input[stretch].flatten(0, 1), weight_ih.mT, out=kept[stretch].flatten(0, 1))
             for output, next_cell, bend, sums, two, enter, forget, new, leave in steps[stretch]:
                 sums += added
                 sums.baddbmm_(state, turned)
@@ -192,7 +192,7 @@ class _LSTMThroughTime(Function):
                 torch.bmm(all_four, weights, out=carry)
             rows, earlier = back[:stretch.stop - stretch.start].flatten(0, 1), outputs[max(0, stretch.start - 1):stretch.stop - 1]
             if not stretch.start: earlier = torch.cat([start[None], earlier])
-            if to_input is not None: torch.mm(rows, weight_ih, out=to_input[stretch].flatten(0, 1))
+            if to_input is not None: torch.matmul(rows, weight_ih, out=to_input[stretch].flatten(0, 1))
             to_weight_ih.addmm_(rows.mT, input[stretch].flatten(0, 1))
             to_weight.addmm_(rows.mT, earlier.flatten(0, 1))                # for all steps of the stretch at once
             to_bias += rows.sum(0)

@@ -193,8 +193,8 @@ class _LSTMThroughTime(Function):
             rows, earlier = back[:stretch.stop - stretch.start].flatten(0, 1), outputs[max(0, stretch.start - 1):stretch.stop - 1]
             if not stretch.start: earlier = torch.cat([start[None], earlier])
             if to_input is not None: torch.matmul(rows, weight_ih, out=to_input[stretch].flatten(0, 1))
-            to_weight_ih.addmm_(rows.mT, input[stretch].flatten(0, 1))
-            to_weight.addmm_(rows.mT, earlier.flatten(0, 1))                # for all steps of the stretch at once
+            to_weight_ih += rows.mT @ input[stretch].flatten(0, 1)
+            to_weight += rows.mT @ earlier.flatten(0, 1)                    # for all steps of the stretch at once
             to_bias += rows.sum(0)
         to_biases = (None, None) if bias is None else (to_bias, to_bias.clone())            # two, so that nobody changes both in place
         return to_input, carry[0], cell_carry[0], to_weight_ih, to_weight, *to_biases

@@ -113,11 +113,10 @@ class FastDropout(Dropout):
 
 # %% ../nbs/14_regularization.ipynb #1dc9b1b0
 def set_dropout(model, # any module
-                p): # the new share for each dropout layer in it, ours or PyTorch's
+                p): # the new share for each dropout layer in it: ours, or PyTorch's Dropout and Dropout2d
     "Set `p` of every dropout layer in a model, and return how many there are. ValueError for a p outside 0 to 1, or if there is none."
     _check_p("set_dropout", p)
-    kinds = (_DropoutLayer, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-    found = [module for module in model.modules() if isinstance(module, kinds)]
+    found = [module for module in model.modules() if isinstance(module, (_DropoutLayer, nn.Dropout, nn.Dropout2d))]
     for module in found: module.p = p
     if not found:
         raise ValueError("set_dropout: expected a model with dropout layers, found none; put in Dropout(0.0) where it may be wanted later")

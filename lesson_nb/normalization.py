@@ -203,11 +203,12 @@ class FreezeBatchNorm(Callback):
 
 def _with_averages(model):
     "The layers in it that keep running averages: ours or PyTorch's."
-    return [layer for layer in model.modules() if getattr(layer, "running_mean", None) is not None]
+    return [layer for layer in model.modules() if getattr(layer, "track_running_stats", False)]
 
 # %% ../nbs/13_normalization.ipynb #8e62d563
 class RunningBatchNorm2d(nn.Module):
     "Batch norm for tiny batches: in training too it divides by averages over the last batches, and gradients reach them (fast.ai, 2019)."
+    track_running_stats = True # by this name `bn_freeze` finds it
     def __init__(self, num_features, # channels
                  eps=1e-5, # added to the variance
                  momentum=0.1): # the share of the newest batch in the averages
@@ -231,7 +232,7 @@ class RunningBatchNorm2d(nn.Module):
         return (input - (center + mean).view(shape)) * scale.view(shape) + self.bias.view(shape)
 
     @property
-    def running_mean(self): # by this name `bn_freeze` finds it
+    def running_mean(self):
         "What is taken off each channel in use: (channels,)."
         return self.center + self.sums / self.count if self.count else self.center
 

@@ -260,18 +260,21 @@ def test_export_differences_are_found(course):
 
 
 def test_a_failing_cell_is_shown_and_the_notebook_named(course):
-    write_notebook(course/"nbs"/"01_good.ipynb", "x = 1")
+    write_notebook(course/"nbs"/"01_good.ipynb", "x = 1", "import os", "open('process_of_good', 'w').write(str(os.getpid()))")
     write_notebook(course/"nbs"/"02_bad.ipynb", "def half(x): return x/0", "half(1)", "never = 'reached'")
+    write_notebook(course/"nbs"/"03_killed.ipynb", "import os", "os._exit(9)")
+    write_notebook(course/"nbs"/"04_last.ipynb", "import os", "open('process_of_last', 'w').write(str(os.getpid()))")
     printed = []
     lines = NotebookLines(show=printed.append)
-    code = "from nbdev.test import nbdev_test; nbdev_test(n_workers=2, do_print=True)"
-    env = {k: v for k, v in os.environ.items() if k != "IN_TEST"} | {"PYTHONUNBUFFERED": "1"}
-    assert commands.stream([str(PYTHON), "-c", code], env, lines, cwd=course) == 1
-    assert lines.failed == ["02_bad"] and set(lines.seconds) == {"01_good", "02_bad"} and lines.unfinished == []
+    env = {k: v for k, v in os.environ.items() if k != "IN_TEST"} | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(commands.ROOT)}
+    notebooks = map(str, sorted((course/"nbs").glob("0*.ipynb")))
+    assert commands.stream([str(PYTHON), "-m", "tools.nbdev_tests", "2", *notebooks], env, lines, cwd=course) == 1
+    assert lines.failed == ["02_bad"] and set(lines.seconds) == {"01_good", "02_bad", "04_last"} and lines.unfinished == ["03_killed"]
     said = "\n".join(printed)
     assert "ZeroDivisionError" in said and "02_bad.ipynb" in said and "Cell #2" in said and "half(1)" in said
     assert "nbdev/test.py" not in said and "execnb" not in said          # the runner's own frames
-    assert re.search(r"ok +01_good", said) and re.search(r"FAILED +02_bad", said)
+    assert re.search(r"ok +01_good", said) and re.search(r"FAILED +02_bad", said) and re.search(r"03_killed.* ended with status 9", said)
+    assert (course/"nbs"/"process_of_good").read_text() != (course/"nbs"/"process_of_last").read_text()
 
 
 def test_notebooks_that_never_ended_are_known():

@@ -378,7 +378,8 @@ class NotebookLines:
         if MACHINERY.match(line): self.dropping = True
         elif line.startswith('  File "') or not line.startswith("    "): self.dropping = False
         if self.dropping: return
-        if match := re.fullmatch(r"Starting (.+\.ipynb)", line): self.started[Path(match[1]).stem] = self.clock()
+        if match := re.fullmatch(r"Starting (.+\.ipynb)", line):
+            self.started[Path(match[1]).stem], self.listing = self.clock(), False
         elif match := re.fullmatch(r"- Completed (.+\.ipynb)", line):
             name = Path(match[1]).stem
             self.seconds[name] = self.clock() - self.started.get(name, self.clock())
@@ -403,23 +404,20 @@ def threads_for(workers):
 
 
 def notebook_stage(notebooks, log, minutes):
-    "Every notebook, top to bottom, by nbdev_test."
+    "Every notebook, top to bottom, by nbdev_test, each in a process of its own."
     workers = min(cpu_count(), max(1, len(notebooks)), 8)
     env = child_environment(LESSON_NB_WATCH=1, LESSON_NB_OFFLINE=1, LESSON_NB_LOG=log, PYTHONUNBUFFERED=1, **threads_for(workers))
-    paths = [None] if notebooks == all_notebooks() else map(str, notebooks)        # None: all of them in one go
     with Stage("notebooks") as stage:
-        lines, statuses = NotebookLines(), []
-        for path in paths:
-            code = f"from nbdev.test import nbdev_test; nbdev_test(path={path!r}, n_workers={0 if path else workers}, do_print=True)"
-            statuses.append(stream([str(venv_python()), "-c", code], env, lines, minutes))
+        lines = NotebookLines()
+        status = stream([str(venv_python()), "-m", "tools.nbdev_tests", str(workers), *map(str, notebooks)], env, lines, minutes)
         failed = list(dict.fromkeys(lines.failed + lines.unfinished))
         stage.failed, stage.passed = len(failed), len([name for name in lines.seconds if name not in failed])
         stage.notes.append(f"{len(lines.seconds)} run, {len(failed)} failed" + (": " + ", ".join(failed) if failed else ""))
-        if None in statuses: stage.notes.append(f"ended after {minutes} minutes; still running: {', '.join(lines.unfinished) or 'none'}")
+        if status is None: stage.notes.append(f"ended after {minutes} minutes; still running: {', '.join(lines.unfinished) or 'none'}")
         elif lines.unfinished: stage.notes.append(f"nbdev_test ended before: {', '.join(lines.unfinished)}")
-        if any(statuses) and not failed or len(lines.seconds) + len(lines.unfinished) < len(notebooks):
+        if status and not failed or len(lines.seconds) + len(lines.unfinished) < len(notebooks):
             stage.failed = max(1, stage.failed)
-            stage.notes.append(f"nbdev_test itself broke (exit status {statuses[-1]}): see above")
+            stage.notes.append(f"nbdev_test itself broke (exit status {status}): see above")
     return stage
 
 

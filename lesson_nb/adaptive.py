@@ -201,6 +201,7 @@ def orthogonalize(matrix, # (rows, columns)
 class Muon(Stepper):
     "Momentum whose every step is made orthogonal: all directions of a matrix move by the same length (Jordan, 2024). For matrices only."
     hidden = ("step",)
+    sizes, wanted = (2,), "matrices"    # how many sizes a parameter may have; how that is called
 
     def __init__(self, params, lr=1e-3, weight_decay=0.1, # matrices; times the parameter, taken off it at each step, times lr
                  momentum=0.95, nesterov=True, # share of the average that stays; step from where it will lead
@@ -219,14 +220,16 @@ class Muon(Stepper):
                              f"got {settings['ns_steps']} and {settings['ns_coefficients']}")
         super().add_param_group(param_group)
         for p in self.param_groups[-1]["params"]:
-            if p.ndim != 2: raise ValueError(f"Muon: expected matrices, got shape {tuple(p.shape)}; "
-                                             "give biases and the like to another optimizer, AdamW for one")
+            if p.ndim not in self.sizes:
+                raise ValueError(f"{type(self).__name__}: expected {self.wanted}, got shape {tuple(p.shape)}; "
+                                 "give biases and the like to another optimizer, AdamW for one")
 
     def names(self, group): return ("momentum_buffer",)
 
     def rule(self, group, count, param, grad, buffer):
         buffer.lerp_(grad, 1 - group["momentum"])
         ahead = grad.lerp(buffer, group["momentum"]) if group["nesterov"] else buffer
-        update, (rows, columns) = orthogonalize(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"]), param.shape
+        update = orthogonalize(ahead.flatten(1), group["ns_coefficients"], group["ns_steps"], group["eps"])
+        rows, columns = update.shape
         scale = 0.2 * math.sqrt(max(rows, columns)) if group["adjust_lr_fn"] == "match_rms_adamw" else math.sqrt(max(1, rows / columns))
-        param.mul_(1 - float(group["lr"]) * group["weight_decay"]).add_(update, alpha=-float(group["lr"]) * scale)
+        param.mul_(1 - float(group["lr"]) * group["weight_decay"]).add_(update.reshape(param.shape), alpha=-float(group["lr"]) * scale)

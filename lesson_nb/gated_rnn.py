@@ -195,7 +195,7 @@ class _LSTMThroughTime(Function):
             if to_input is not None: torch.matmul(rows, weight_ih, out=to_input[stretch].flatten(0, 1))
             to_weight_ih += rows.mT @ input[stretch].flatten(0, 1)
             to_weight += rows.mT @ earlier.flatten(0, 1)                    # for all steps of the stretch at once
-            to_bias += rows.sum(0)
+            if bias is not None: to_bias += rows.sum(0)
         to_biases = (None, None) if bias is None else (to_bias, to_bias.clone())            # two, so that nobody changes both in place
         return to_input, carry[0], cell_carry[0], to_weight_ih, to_weight, *to_biases
 

@@ -205,7 +205,9 @@ class _Saved(_Ways):
     def __setstate__(self, state):
         self._laid = {}
         self.__dict__.setdefault("flat", False)
+        given = set(state.get("defaults", self.__dict__.get("defaults", ())))
         super().__setstate__(state)
+        self.defaults = {k: v for k, v in self.defaults.items() if k in given}      # PyTorch's adds `differentiable`
         for group in self.param_groups:   # how a checkpoint was computed is not taken over, what it computed is
             group.update({k: v for k, v in self.defaults.items() if k not in group or k in ("capturable", "differentiable", "fused")})
         for values in self.state.values():

@@ -1,8 +1,9 @@
 "ConvLayer, ResBlock and the seven networks of the ladder: shapes, parameters, arithmetic, errors, and that they learn."
+import copy
 import pytest, torch
 import torch.nn.functional as F
 from torch import nn
-from lesson_nb.resnet import ConvLayer, ResBlock, conv_bn_net, conv_bn_net2, conv_net, conv_net2, res_net, res_net2, simple_net
+from lesson_nb.resnet import ConvLayer, KernelMuon, ResBlock, conv_bn_net, conv_bn_net2, conv_net, conv_net2, muon_and_adam, res_net, res_net2, simple_net
 
 # by hand: convolutions in * out * k * k (+ out with a bias), norms 2 * out, linear layers in * out + out
 PARAMETERS = {simple_net: 3072 * 40 + 40 + 410,
@@ -126,3 +127,109 @@ def test_it_learns_a_batch_by_heart(make):
         loss = F.cross_entropy(network(x), y)
         optimizer.zero_grad(), loss.backward(), optimizer.step()
     assert loss < 0.3
+
+
+# ---- two optimizers as one
+
+def optimizers_of(network, **more): return muon_and_adam(network.parameters(), 0.02, **more)
+
+
+@pytest.mark.parametrize("shape", [(6, 4, 3, 3), (3, 8, 1, 1), (5, 4, 3), (4, 2, 3, 2, 2), (6, 10)])
+@pytest.mark.parametrize("last", [False, True], ids=["contiguous", "channels last"])
+def test_a_kernel_steps_as_its_matrix_does_in_pytorch(shape, last):
+    if last and len(shape) != 4: pytest.skip("only kernels with four sizes have this order")
+    torch.manual_seed(1)
+    kernel = nn.Parameter(torch.randn(shape).contiguous(memory_format=torch.channels_last if last else torch.contiguous_format))
+    matrix = nn.Parameter(kernel.detach().flatten(1).clone())
+    strides = kernel.stride()
+    ours, theirs = KernelMuon([kernel], 0.1, momentum=0.8), torch.optim.Muon([matrix], 0.1, momentum=0.8)
+    for _ in range(3):
+        grad = torch.randn(shape)
+        kernel.grad, matrix.grad = grad, grad.flatten(1)
+        ours.step(), theirs.step()
+    torch.testing.assert_close(kernel.detach().flatten(1), matrix.detach(), rtol=0, atol=5e-3)      # PyTorch computes in bfloat16
+    assert kernel.stride() == strides and ours.state[kernel]["momentum_buffer"].shape == shape
+
+
+def test_what_is_no_kernel_is_refused():
+    with pytest.raises(ValueError, match=r"KernelMuon: expected matrices and kernels, got shape \(4,\); give biases"):
+        KernelMuon([nn.Parameter(torch.ones(4))])
+
+
+def test_every_parameter_goes_to_one_optimizer():
+    network = res_net()
+    chain = optimizers_of(network, weight_decay=0.3)
+    groups = chain.param_groups
+    seen = [id(p) for group in groups for p in group["params"]]
+    assert sorted(seen) == sorted(map(id, network.parameters()))
+    assert all(p.ndim == 4 and p.shape[1] > 3 for p in groups[0]["params"]) and len(groups[0]["params"]) == 12
+    assert [(group["lr"], group["weight_decay"]) for group in groups] == [(0.02, 0.3), (0.004, 0.3)]
+    groups[1]["lr"] = 0.5                                                # a schedule sets it like this
+    assert chain.optimizers[1].param_groups[0]["lr"] == 0.5
+
+
+@pytest.mark.parametrize("network, kinds", [(nn.Linear(3, 2), ["AdamW"]), (nn.Conv2d(4, 2, 3, bias=False), ["KernelMuon"])])
+def test_networks_with_one_sort_of_parameters(network, kinds):
+    assert [type(optimizer).__name__ for optimizer in optimizers_of(network).optimizers] == kinds
+
+
+def tiny(): return nn.Sequential(nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(6, 2))
+def loss_of(network, seed): return network(torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(seed))).square().sum()
+
+
+def test_a_chain_goes_on_from_its_states():
+    torch.manual_seed(2)
+    one, other = tiny(), tiny()
+    first, second = optimizers_of(one), optimizers_of(other)
+
+    def step(network, chain, seed):
+        loss = loss_of(network, seed)
+        chain.zero_grad()
+        loss.backward()
+        chain.step()
+
+    for seed in range(3): step(one, first, seed)
+    other.load_state_dict(one.state_dict())
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for seed in range(3, 5): step(one, first, seed), step(other, second, seed)
+    for a, b in zip(one.parameters(), other.parameters()): torch.testing.assert_close(a, b, rtol=0, atol=0)
+    fresh = tiny()
+    fresh.load_state_dict(one.state_dict())                              # without the states it goes elsewhere
+    step(fresh, optimizers_of(fresh), 5), step(one, first, 5)
+    assert not torch.allclose(fresh[0].weight, one[0].weight) and not torch.allclose(fresh[2].weight, one[2].weight)
+
+
+def test_a_closure_is_called_once_and_gradients_go():
+    network, calls = tiny(), []
+    chain = optimizers_of(network)
+
+    def closure():
+        calls.append(1)
+        chain.zero_grad()
+        loss = loss_of(network, 0)
+        loss.backward()
+        return loss
+
+    before = [p.detach().clone() for p in network.parameters()]
+    with torch.no_grad(): loss = chain.step(closure)
+    assert calls == [1] and loss.item() > 0 and not any(torch.equal(a, b) for a, b in zip(before, network.parameters()))
+    chain.zero_grad(set_to_none=False)
+    assert all(p.grad.count_nonzero() == 0 for p in network.parameters())
+    chain.zero_grad()
+    assert all(p.grad is None for p in network.parameters()) and chain.step() is None
+
+
+@pytest.mark.parametrize("wrong, said", [(lambda states: states[:1], "states of 2 optimizers, got 1 of them"),
+                                         (lambda states: states[0], "states of 2 optimizers, got a dict"),
+                                         (lambda states: states[::-1], None)])
+def test_states_of_another_chain_are_refused_and_nothing_is_lost(wrong, said):
+    network = tiny()
+    chain = optimizers_of(network)
+    loss_of(network, 0).backward()
+    chain.step()
+    before = copy.deepcopy(chain.state_dict())
+    with pytest.raises(ValueError, match=said): chain.load_state_dict(wrong(copy.deepcopy(chain.state_dict())))
+    torch.testing.assert_close(chain.state_dict(), before, rtol=0, atol=0)
+    chain.zero_grad()
+    loss_of(network, 1).backward()
+    chain.step()                                                         # and it goes on

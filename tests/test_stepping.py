@@ -64,6 +64,7 @@ def test_checkpoint_goes_both_ways(name, settings, flat, way):
     with torch.no_grad():
         for p, q in zip(target_params, source_params): p.copy_(q)
     target.load_state_dict(saved)
+    assert [set(group) for group in target.state_dict()["param_groups"]] == [set(group) for group in theirs.state_dict()["param_groups"]]
     # mu_product: once loaded, torch keeps it in the parameter's dtype
     assert_equal_params(train(target, 8, first=7), train(reference, 8, first=7), rtol=1e-6 if name == "NAdam" else 1e-11, atol=1e-8 if name == "NAdam" else 1e-12)
 

@@ -183,8 +183,7 @@ class _Ways(torch.optim.Optimizer):
             self.advance(group, count)
             for (param, *tensors), part in zip(piece.chunks, grad.split(piece.chunk)):
                 self.rule(group, count, param, part.neg() if group["maximize"] else part, *tensors)
-            for key in self.counts:
-                for state in piece.states: state[key] = count[key]
+            for state in piece.states: state.update((key, count[key]) for key in self.counts)
 
 # %% ../nbs/08a_stepping.ipynb #5399376c
 class _Saved(_Ways):
@@ -203,9 +202,8 @@ class _Saved(_Ways):
     def __getstate__(self): return super().__getstate__() | {"flat": self.flat}
 
     def __setstate__(self, state):
-        self._laid = {}
+        self._laid, given = {}, set(state.get("defaults", self.__dict__.get("defaults", ())))
         self.__dict__.setdefault("flat", False)
-        given = set(state.get("defaults", self.__dict__.get("defaults", ())))
         super().__setstate__(state)
         self.defaults = {k: v for k, v in self.defaults.items() if k in given}      # PyTorch's adds `differentiable`
         for group in self.param_groups:   # how a checkpoint was computed is not taken over, what it computed is

@@ -240,7 +240,7 @@ class DataLoader(_Arguments):
         return {**state, "generator": None if self.generator is None else self.generator.get_state()}
 
     def load_state_dict(self, state):
-        "Go on from a `state_dict()`: the next iteration gives the rest of that epoch's batches, without reading those before."
+        "Go on from a `state_dict()`: the next iteration gives the rest of that epoch's batches, without reading those before (but in a stream)."
         if state["sampler"] is not None: self._source.load_state_dict(state["sampler"])
         if state["generator"] is not None and self.generator is not None: self.generator.set_state(state["generator"])
         self._resume = None if state["base_seed"] is None else dict(state)

@@ -174,7 +174,7 @@ def exp_rmspe(input, # predicted logarithms
 
 # %% ../nbs/04b_regression.ipynb #1fea113f
 def sigmoid_range(input, # scores, any shape
-                  y_range, # (low, high); both are approached and never reached, so leave some room
+                  y_range, # (low, high); both are approached, and reached only by rounding, so leave some room
                  ):
     "Scores squeezed between two bounds: sigmoid(input) * (high - low) + low. Raises ValueError unless low < high."
     low, high = y_range

@@ -14,8 +14,8 @@ PLAN = {
     "00_ledger": "which lesson may use what, and the watch that holds it to that",
     "00a_core": "`begin`, the marks `%%cuda` and `%%slow`, timing, plots in one style",
     "00b_proof": "`assert_same` and `unlock`: proving a piece equal to PyTorch's",
-    "00c_standins": "pictures and tables made on the spot, where the real ones are not at hand",
-    "00c_standins_written": "the same for text",
+    "00c_standins": "pictures made on the spot, where the real ones are not at hand",
+    "00c_standins_written": "the same for text and tables",
     "00d_data_catalog": "the data sets: mirrors, checksums, licences, citations",
     "00d_data_fetching": "downloads that break, stall or lie, and what becomes of them",
     "00d_datasets": "the loaders: `load_mnist` and its kin",
@@ -112,12 +112,12 @@ def ledger_table(folder, planned=True):
     lines = ["| proven | with it you may use | in |", "| --- | --- | --- |"]
     lines += [f"| {name} | {shown(spellings)} | [{lesson}]({folder}{lesson}.ipynb), {proof} |" for name, spellings, lesson, proof in proven]
     if not proven: lines.append("| nothing yet | | |")
+    count = f"{len(locked)} {'pieces' if len(locked) > 1 else 'piece'}"
     if planned and locked:
-        lines += ["", f"<details><summary>Still locked: {len(locked)} pieces, and the lesson that will prove each</summary>", "",
+        lines += ["", f"<details><summary>Still locked: {count}, and the lesson that will prove {'each' if len(locked) > 1 else 'it'}</summary>", "",
                   "| locked | all its names | until |", "| --- | --- | --- |"]
         lines += [f"| {name} | {shown(spellings)} | {lesson} |" for name, spellings, lesson, _ in locked] + ["", "</details>"]
-    elif locked: lines += ["", f"{len(locked)} more pieces of PyTorch are on the ledger, locked until their lesson proves them; "
-                               f"[index]({folder}index.ipynb) lists them."]
+    elif locked: lines += ["", f"Not yet proven, and locked until their lesson does it: {count} of PyTorch; [index]({folder}index.ipynb) has the list."]
     return lines
 
 

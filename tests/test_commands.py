@@ -259,7 +259,8 @@ def test_export_differences_are_found(course):
     assert commands.export_differences(course, PYTHON) == {"small.py": "is not in lesson_nb/", "smaller.py": "comes from no notebook"}
 
 
-def test_a_failing_cell_is_shown_and_the_notebook_named(course):
+@pytest.mark.parametrize("gpu", [False, True], ids=["forked", "beside a GPU"])
+def test_a_failing_cell_is_shown_and_the_notebook_named(course, tmp_path, gpu):
     write_notebook(course/"nbs"/"01_good.ipynb", "x = 1", "import os", "open('process_of_good', 'w').write(str(os.getpid()))")
     write_notebook(course/"nbs"/"02_bad.ipynb", "def half(x): return x/0", "half(1)", "never = 'reached'")
     write_notebook(course/"nbs"/"03_killed.ipynb", "import os", "os._exit(9)")
@@ -267,6 +268,11 @@ def test_a_failing_cell_is_shown_and_the_notebook_named(course):
     printed = []
     lines = NotebookLines(show=printed.append)
     env = {k: v for k, v in os.environ.items() if k != "IN_TEST"} | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(commands.ROOT)}
+    if gpu:                                                              # a pretended one: the processes are not forked then
+        (tmp_path/"bin").mkdir()
+        (tmp_path/"bin"/"nvidia-smi").write_text("#!/bin/sh\n")
+        (tmp_path/"bin"/"nvidia-smi").chmod(0o755)
+        env["PATH"] = f"{tmp_path/'bin'}{os.pathsep}{env['PATH']}"
     notebooks = map(str, sorted((course/"nbs").glob("0*.ipynb")))
     assert commands.stream([str(PYTHON), "-m", "tools.nbdev_tests", "2", *notebooks], env, lines, cwd=course) == 1
     assert lines.failed == ["02_bad"] and set(lines.seconds) == {"01_good", "02_bad", "04_last"} and lines.unfinished == ["03_killed"]

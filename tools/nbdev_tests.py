@@ -4,7 +4,7 @@ In one process the variables of every notebook that has run would stay in memory
 ends): over 20 GB for the whole course. And a notebook that kills its process takes no other with it. On Linux the processes are
 forked from this one, which has imported what nearly all of them need: seconds for each. Elsewhere, and beside a GPU (CUDA does not
 survive a fork), each starts from nothing."""
-import importlib, os, shutil, subprocess, sys, tempfile, time
+import gc, importlib, os, shutil, subprocess, sys, tempfile, time
 
 CODE = "from nbdev.test import nbdev_test; nbdev_test(path={!r}, n_workers=0, do_print=True)"
 NEEDED = ("nbdev.test", "torch", "torch._dynamo", "matplotlib.pyplot", "pandas")
@@ -23,6 +23,7 @@ def main(workers, *paths):
     "All of them; what each prints is shown when it has ended, so that two tracebacks do not mix. Returns the exit status."
     if FORKS:
         for name in NEEDED: importlib.import_module(name)
+        gc.freeze()                                                               # the collector of a fork need not go through these
     waiting, running, worst = list(paths), {}, 0
     while waiting or running:
         while waiting and len(running) < int(workers):

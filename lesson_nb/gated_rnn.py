@@ -58,6 +58,7 @@ def _lstm_loop(products, state, cell, weight, bias):
 # %% ../nbs/21_gated_rnn.ipynb #16b6d6b1
 def _through_loop(ctx, loop, flow):
     "The gradients once more, of the plain loop and by autograd: so that they can be differentiated themselves."
+    # a view is a node of its own: the way back ends there, even where the state was made by these very weights
     given = [t if t is None else t.view_as(t) for t in ctx.saved_tensors[:len(ctx.needs_input_grad)]]
     wanted = [t for t, needed in zip(given, ctx.needs_input_grad) if needed]
     found = iter(torch.autograd.grad(loop(*given), wanted, flow, create_graph=True))

@@ -134,19 +134,20 @@ class Watch(TorchFunctionMode):
     "While on, each torch call made by code whose globals are `namespace` must be free in `lesson`; else LedgerError."
     def __init__(self, ledger, lesson, allowed, namespace):
         super().__init__()
-        self.ledger, self.lesson, self.allowed, self.namespace, self.known = ledger, lesson, allowed, namespace, {}
+        self.ledger, self.lesson, self.allowed, self.namespace = ledger, lesson, allowed, namespace
+        self.spellings, self.free = {}, set()                      # function -> its spelling; those found free: what is free stays free
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        frame = sys._getframe(1)
-        while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "torch": frame = frame.f_back
-        if frame and frame.f_globals is self.namespace: self.judge(function)
+        if function not in self.free: self.judge(function, sys._getframe(1))
         return function(*args, **(kwargs or {}))
 
-    def judge(self, function):
-        "Raise LedgerError unless `function` is free here."
-        if function not in self.known:
-            self.known[function] = spelling_of(resolve_name(function) or f"torch.{getattr(function, '__name__', function)}")
-        if message := complaint(self.ledger, self.known[function], self.lesson, self.allowed): raise LedgerError(message)
+    def judge(self, function, frame):
+        "Raise LedgerError if `function` is locked here and the caller, `frame`, is a cell, or torch's own code that a cell called."
+        if function not in self.spellings:
+            self.spellings[function] = spelling_of(resolve_name(function) or f"torch.{getattr(function, '__name__', function)}")
+        if not (message := complaint(self.ledger, self.spellings[function], self.lesson, self.allowed)): return self.free.add(function)
+        while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "torch": frame = frame.f_back
+        if frame and frame.f_globals is self.namespace: raise LedgerError(message)
 
     @contextmanager
     def paused(self):

@@ -43,16 +43,16 @@ class _BatchNorm(Function):
     @staticmethod
     def backward(ctx, grad, to_mean, to_variance):
         input, weight, mean, variance = ctx.saved_tensors
-        rstd, few, dtype, to_input = 1 / (variance + ctx.eps).sqrt(), mean.to(input.dtype), input.dtype, None
+        rstd, center, dtype, to_input = 1 / (variance + ctx.eps).sqrt(), mean.to(input.dtype), input.dtype, None
         if grad is None: grad = torch.zeros_like(input)
         to_bias = _sums(grad, ctx.axes)
-        work = (input - few).mul_(grad)
+        work = (input - center).mul_(grad)
         to_weight = _sums(work, ctx.axes) * rstd
         if ctx.needs_input_grad[0]:
-            to_input = work.copy_(input).sub_(few).mul_((to_weight * rstd / -ctx.count).to(dtype))
+            to_input = work.copy_(input).sub_(center).mul_((to_weight * rstd / -ctx.count).to(dtype))
             to_input.add_(grad).sub_((to_bias / ctx.count).to(dtype)).mul_((rstd if weight is None else rstd * weight).to(dtype))
             if to_mean is not None: to_input = to_input + (to_mean / ctx.count).to(dtype)
-            if to_variance is not None: to_input = to_input + (input - few) * (2 * to_variance / ctx.count).to(dtype)
+            if to_variance is not None: to_input = to_input + (input - center) * (2 * to_variance / ctx.count).to(dtype)
         return to_input, *[g.to(dtype) if needed else None
                            for g, needed in zip((to_weight, to_bias), ctx.needs_input_grad[1:])], None, None, None
 

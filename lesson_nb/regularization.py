@@ -23,7 +23,7 @@ def mislabelled(labels, # (n,), whole numbers from 0
 
 # %% ../nbs/14_regularization.ipynb #7b0f94ab
 class Memory(Callback):
-    "What is learned by heart, behind each pass: the `given` labels repeated; of the wrong ones those `fooled` by and those read `right`."
+    "What is learned by heart, behind each pass: the share of labels repeated as `given`, and of the pictures with a wrong one the shares read by it (`fooled`) and `right`."
     order = -95  # before the Recorder writes the metrics down
 
     def __init__(self, inputs, # what the model takes, as a single batch
@@ -102,8 +102,9 @@ class Dropout2d(_DropoutLayer):
 
 # %% ../nbs/14_regularization.ipynb #422ec1b1
 def _noise_of_16_bits(input, p):
-    cut, count = min(max(round(p * 65536), 1), 65535), input.numel()
-    bits = torch.empty((count + 3) // 4, dtype=torch.int64, device=input.device).random_(-2**63, None)
+    cut, count = min(max(round(p * 65536), 1), 65535), input.numel()                     # 0 and 1 never come here; what rounds to them is kept off
+    bits = torch.empty((count + 3) // 4, dtype=torch.int64, device=input.device).random_(-2**63, None)   # None: up to the highest
+    # the same bytes read as numbers of 16 bits
     return (bits.view(torch.int16)[:count].view(input.shape) >= cut - 32768).to(input.dtype).mul_(65536 / (65536 - cut))
 
 

@@ -100,7 +100,7 @@ def resnet34(*, weights=None, **options): # as resnet18
 
 # %% ../nbs/16a_resnet18.ipynb #2871e81d
 class PreActBlock(nn.Module):
-    "Norm, ReLU, convolution, twice, and a short cut with nothing on it (He and others, 2016): shapes as BasicBlock."
+    "Norm, ReLU, convolution, twice, and a short cut with nothing on it where the shape stays (He and others, 2016): shapes as BasicBlock."
     def __init__(self, inputs, outputs, stride=1): # channels; of the first convolution
         super().__init__()
         self.bn1, self.bn2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)

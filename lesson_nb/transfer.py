@@ -134,7 +134,7 @@ RESNET18 = File("resnet18-f37072fd.pth", 46_830_571, "f37072fd47e89c5e827621c5ba
 
 
 def imagenet_resnet18():
-    "Lesson 16a's resnet18 with torchvision's ImageNet weights, in eval mode: 45 MB, downloaded once, held to a checksum; else Unavailable."
+    "Lesson 16a's resnet18 with torchvision's ImageNet weights, in eval mode: 47 MB, downloaded once, held to a checksum; else Unavailable."
     path = cache_folder() / "weights" / RESNET18.name
     if not path.exists() or sha256_of(path) != RESNET18.sha256: fetch(RESNET18, path.parent)
     network = resnet18()

@@ -1,10 +1,12 @@
 "What all tests share: no window, no download, the repository's tools, and random numbers that are the same every time, unless LESSON_NB_SEED asks for others."
-import os, sys
+import os, signal, sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("LESSON_NB_OFFLINE", "1")            # a test that needs the other way unsets it for itself
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:      # so it is behind `nohup` or `&`, and processes that are started here inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("LESSON_NB_LOG", None)                      # what tests record is no result of a lesson
 if str(ROOT) not in sys.path: sys.path.insert(0, str(ROOT))
 
@@ -14,6 +16,15 @@ from hypothesis import HealthCheck, settings
 SEED = int(os.environ.get("LESSON_NB_SEED") or 0)
 settings.register_profile("course", deadline=None, derandomize=not SEED, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("course")
+
+
+LONGEST = ("test_core", "test_exercises", "test_datasets", "test_workers", "test_standins", "test_runner", "test_checkpoints", "test_layers", "test_matmul")
+
+
+def pytest_collection_modifyitems(items):
+    "The files that take longest come first: on several processors, file by file, one that begins last would keep the others waiting."
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 @pytest.fixture(autouse=True)

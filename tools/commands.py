@@ -440,7 +440,7 @@ def pytest_stage(log, folder, minutes):
     color = ["--color=yes"] if sys.stdout.isatty() else []
     seed = [f"--hypothesis-seed={os.environ['LESSON_NB_SEED']}"] if os.environ.get("LESSON_NB_SEED") else []
     command = [str(venv_python()), "-m", "pytest", "-q", "--durations=5", f"--junitxml={report}", *color, *seed,
-               *(["-n", str(workers), "--dist", "loadfile"] if workers > 1 else [])]
+               *(["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"] if workers > 1 else [])]
     with Stage("pytest") as stage:
         env = child_environment(LESSON_NB_OFFLINE=1, LESSON_NB_RUN_LOG=log, PYTHONUNBUFFERED=1, **threads_for(workers))
         status = stream(command, env, say, minutes)

@@ -69,7 +69,7 @@ exercises = {
                Hint("from-zero", "begin with the state that is given", wrong=lambda x, state, weight_ih, weight_hh: _run(x, state, weight_ih, weight_hh, from_zero=True)),
                Hint("backwards", "from the first time step to the last", wrong=lambda x, state, weight_ih, weight_hh: _run(x, state, weight_ih, weight_hh, order=-1)),
                Hint("no-bend", "each step ends in tanh; what you have is linear", wrong=lambda x, state, weight_ih, weight_hh: _run(x, state, weight_ih, weight_hh, bend=lambda x: x))],
-        praise="Seven lines, and the heart of every recurrent network before 2014.", rtol=1e-4, atol=1e-5),
+        praise="Six lines, and the heart of every recurrent network without gates.", rtol=1e-4, atol=1e-5),
     "count_of_rnn": Exercise(
         reference=_numbers, cases=_sizes,
         hints=[Hint("one-bias", "PyTorch has two biases for each row, bias_ih and bias_hh", wrong=lambda i, h, n, b, two: _numbers(i, h, n, b, two, biases=1)),

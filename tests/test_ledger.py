@@ -159,6 +159,17 @@ def test_watch_looks_only_at_the_notebook():
     watched("x @ x", allowed={"matmul"})
 
 
+def test_watch_remembers_what_is_free_and_nothing_else():
+    namespace, allowed = {"x": torch.randn(2, 2), "f": lambda x: x @ x}, set()
+    with Watch(ledger, "01_matmul", allowed, namespace):
+        exec("f(x)", namespace)                      # a module may; that frees it for no cell
+        with pytest.raises(LedgerError): exec("x @ x", namespace)
+        exec("x.sum()", namespace)
+        with pytest.raises(LedgerError): exec("x.std()", namespace)
+        allowed.add("matmul")                        # as `unlock` does
+        exec("x @ x", namespace)
+
+
 def test_watch_lets_torchs_optimizers_call_their_profiler():
     weight = torch.nn.Parameter(torch.ones(2))
     weight.grad = torch.ones(2)

@@ -2,7 +2,7 @@
 
 Each is used twice: on the course itself, where the list must be empty, and on planted offences, where it must not be.
 """
-import ast, importlib, json, pathlib, re, types
+import ast, functools, importlib, json, pathlib, re, types
 from pathlib import Path
 import torch
 from lesson_nb.ledger import code_cells, complaint, spelling_of, unlock_calls
@@ -15,6 +15,7 @@ NUMBERED = [p for p in NOTEBOOKS if re.match(r"\d\d", p.name)]
 SHARED = {name for kind in (str, bytes, list, tuple, dict, set, slice, int, float, pathlib.Path, type(re.compile("")), types.FunctionType) for name in dir(kind)}
 
 
+@functools.cache
 def python_of(source):
     "A cell's Python: the line of a cell magic, line magics and shell lines blanked out; None if it is no Python."
     lines = source.split("\n")

@@ -1,5 +1,6 @@
 """Every exercise: the stub is 'not tried', the worked solution passes, each planted mistake gets its own hint."""
-import ast, contextlib, importlib.util, io, json, re
+import ast, contextlib, functools, importlib.util, io, json, re
+from unittest import mock
 import pytest, torch
 from judge import NUMBERED, ROOT, is_exported, module_of, python_of
 from lesson_nb import core
@@ -10,6 +11,7 @@ LESSONS = [p for p in NUMBERED if not p.name.startswith("00")]
 SOLUTION = re.compile(r"<!-- exercise: (\w+) -->\s*```python\n(.*?)```", re.S)
 
 
+@functools.cache
 def exercises_of(notebook):
     "name -> (stub's source, solution's source) as they stand in a notebook."
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -44,11 +46,17 @@ def defined(notebook, name, source):
     return names[name]
 
 
+@functools.cache
+def ledger_once():
+    "The course's ledger, as `begin` reads it; once, since that means to read every notebook."
+    return read_ledger(ROOT / "nbs")
+
+
 @contextlib.contextmanager
 def lesson_begun(notebook):
     "As it is at the end of a lesson: begun, with what it unlocks open."
     before = dict(core.state)
-    with contextlib.redirect_stdout(io.StringIO()): core.begin(notebook.stem)
+    with contextlib.redirect_stdout(io.StringIO()), mock.patch.object(core, "read_ledger", ledger_once): core.begin(notebook.stem)
     core.state["allowed"] |= {n for n, (where, _) in core.state["ledger"].unlocked.items() if where == notebook.stem}
     try: yield
     finally: core.state.update(before)
@@ -156,7 +164,7 @@ def test_checker_refuses_what_is_locked():
     exec("def shortcut(a, b): return torch.cdist(a, b)", names)
     exercise = Exercise(reference=torch.cdist, cases=lambda: [(torch.rand(2, 3), torch.rand(4, 3)), (torch.rand(1, 3), torch.rand(2, 3))])
     before = dict(core.state)
-    core.state.update(lesson="01_matmul", ledger=read_ledger(ROOT / "nbs"), allowed=set())
+    core.state.update(lesson="01_matmul", ledger=ledger_once(), allowed=set())
     try: verdict = diagnose("distances", names["shortcut"], exercise)
     finally: core.state.update(before)
     assert verdict.key == "locked" and "torch.cdist" in verdict.message

@@ -124,7 +124,7 @@ class Lighting(Transform):
 
 # %% ../nbs/15_augmentation.ipynb #55e393f2
 class Cutout(Transform):
-    "A square of each picture is blotted out (DeVries and Taylor, 2017); its centre lies in the picture, so that less of it may. Any dtype."
+    "A square of each picture is blotted out (DeVries and Taylor, 2017); its centre lies in the picture, its sides may lie outside. Any dtype."
     def __init__(self, size=8, # of the square's sides, in pixels
                  value=0.0, # what it shows: a number, or a tensor (c, 1, 1)
                  generator=None):

@@ -143,11 +143,12 @@ class Watch(TorchFunctionMode):
 
     def judge(self, function, frame):
         "Raise LedgerError if `function` is locked here and the caller, `frame`, is a cell, or torch's own code that a cell called."
+        while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "torch": frame = frame.f_back
+        if not frame or frame.f_globals is not self.namespace: return
         if function not in self.spellings:
             self.spellings[function] = spelling_of(resolve_name(function) or f"torch.{getattr(function, '__name__', function)}")
-        if not (message := complaint(self.ledger, self.spellings[function], self.lesson, self.allowed)): return self.free.add(function)
-        while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "torch": frame = frame.f_back
-        if frame and frame.f_globals is self.namespace: raise LedgerError(message)
+        if message := complaint(self.ledger, self.spellings[function], self.lesson, self.allowed): raise LedgerError(message)
+        self.free.add(function)
 
     @contextmanager
     def paused(self):

@@ -103,8 +103,7 @@ def evaluate(function, # or module
     with torch.no_grad():
         for p in parameters.values(): p.copy_(jolted(p))
     with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_initialized() else []):
-        torch.default_generator.manual_seed(seed)          # torch.manual_seed also writes down the whole stack for a GPU that may come
-        if torch.cuda.is_initialized(): torch.cuda.manual_seed(seed)
+        core.seed_torch(seed)
         seen = dict(_leaves(function(*given, **kwargs)))
     result = {path: value.detach() if isinstance(value, torch.Tensor) else value for path, value in seen.items()}
     result |= {f"argument {i} after the call": g.detach() for i, g in enumerate(given) if isinstance(g, torch.Tensor) and not torch.equal(g, before[i])}

@@ -86,7 +86,7 @@ def lsuv_init(model, # any module; its layers with a weight are set in place
               std=1.0, # wanted likewise
               orthogonal=True, # start each weight by orthogonal_ and each bias at zero, as the paper does; else from what is there
               generator=None): # for these
-    "Set every layer's output to this mean and std, in the order in which they run (Mishkin and Matas, 2016). {name: (mean, std) found}."
+    "Set every layer's output to this mean and std, in the order in which they run (the std as Mishkin and Matas, 2016). {name: (mean, std) found}."
     names = {module: name for name, module in model.named_modules() if _has_weight(module)}
     modes, seen, found = [(module, module.training) for module in model.modules()], set(), {}
 

@@ -29,12 +29,12 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def seeded():
-    "Each test draws from the same seed, whichever ran before it. As `seed_everything`, but for the stack that torch.manual_seed writes down for a GPU not yet in use: milliseconds, times 9,000."
-    import random, numpy, torch
+    "Each test draws from the same seed, whichever ran before it."
+    import random, numpy
+    from lesson_nb.core import seed_torch
     random.seed(SEED)
     numpy.random.seed(SEED % 2**32)
-    torch.default_generator.manual_seed(SEED)
-    if torch.cuda.is_initialized(): torch.cuda.manual_seed_all(SEED)
+    seed_torch(SEED)
 
 
 @pytest.fixture

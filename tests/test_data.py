@@ -447,7 +447,10 @@ def test_bunch():
     assert sorted(torch.cat(list(weighted.train_dl)).tolist()) == [1, 2]
     by_lists = ours.get_dls(train, valid, 4, batch_sampler=[[1, 2, 3]])
     assert [b.tolist() for b in by_lists.train_dl] == [[1, 2, 3]] and by_lists.valid_dl.batch_size == 8
+    apart = ours.get_dls(train, valid, 4, valid_batch_size=25)
+    assert (apart.train_dl.batch_size, apart.valid_dl.batch_size, len(apart.valid_dl)) == (4, 25, 2)
     with pytest.raises(TypeError): ours.get_dls(train, valid, 4, colour="red")
+    with pytest.raises(ValueError): ours.get_dls(train, valid, 4, valid_batch_size=0)
 
 
 def test_the_default_dataset_of_torch_is_served_by_torchs_loader_too():

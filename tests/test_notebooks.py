@@ -259,6 +259,13 @@ def test_results_go_out_and_come_back(tmp_path):
     assert back["milliseconds"]["device"] == "NVIDIA T4" and set(back) == {"accuracy", "milliseconds"}
 
 
+def test_what_skipped_cells_measured_elsewhere_stays():
+    before = {"01_small": {"accuracy": .7, "on_a_gpu": .9}, "02_else": {"other": 1}}
+    assert tool.entered(before, "01_small", {"accuracy": .8}, skipped=1) == {"01_small": {"accuracy": .8, "on_a_gpu": .9}, "02_else": {"other": 1}}
+    assert tool.entered(before, "01_small", {"accuracy": .8}, skipped=0) == {"01_small": {"accuracy": .8}, "02_else": {"other": 1}}
+    assert tool.entered({}, "01_small", {"accuracy": .8}, skipped=1) == {"01_small": {"accuracy": .8}}
+
+
 def test_results_refuse_a_stand_in():
     tool.only_real([metric("accuracy", .8), metric("accuracy", .8, lesson="02_else", source="stand-in")], "01_small")
     with pytest.raises(tool.Failed, match="stand-in for MNIST"): tool.only_real([metric("accuracy", .8, source="stand-in")], "01_small")

@@ -26,6 +26,11 @@ KINDS = {name: sgd_on(base) for name, base in BASES.items()}
 both = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
+def test_a_scheduler_of_torch_takes_only_what_descends_from_torchs_optimizer():
+    torch.optim.lr_scheduler.LambdaLR(KINDS["torch"](params()), lambda step: 1.0)
+    with pytest.raises(TypeError, match="not an Optimizer"): torch.optim.lr_scheduler.LambdaLR(KINDS["ours"](params()), lambda step: 1.0)
+
+
 def params(*shapes): return [nn.Parameter(torch.arange(math.prod(s), dtype=torch.float64).reshape(s)) for s in (shapes or [(2, 3), (4,), ()])]
 
 

@@ -281,6 +281,11 @@ def collect(events, # the run log
                    "seeds": seeds, "seconds": round(seconds, 1), "date": datetime.date.today()} for name, found in values.items()}
 
 
+def entered(results, lesson, found, skipped):
+    "The results with what a lesson has `found`. If cells were skipped (no GPU here, no long runs), what those measured elsewhere stays."
+    return results | {lesson: (results.get(lesson, {}) if skipped else {}) | found}
+
+
 def only_real(events, lesson):
     "Raise `Failed` if a lesson measured anything on a stand-in: results are of real data."
     made_up = sorted({e.get("data") or e["name"] for e in events if e.get("event") == "metric" and e.get("lesson") == lesson
@@ -367,7 +372,8 @@ def main(arguments=None):
             print(f"{path.stem:<24} {taken:7.1f} s{''.join(f', {note}' for note in notes)}", flush=True)
             if chosen.results:
                 found = collect(events, path.stem, device, seeds, taken)
-                if found: write_whole(RESULTS, results_text(read_results() | {path.stem: found}))     # read again: another run may have written
+                # read again: another run may have written
+                if found: write_whole(RESULTS, results_text(entered(read_results(), path.stem, found, skipped)))
     tables.renew()
     print(f"\n{len(paths) - len(failed)} stored on {device} in {time.time() - started:.0f} s, {jobs} at a time; {len(failed)} failed"
           + (f": {', '.join(failed)}" if failed else ""))

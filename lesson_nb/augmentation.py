@@ -44,7 +44,7 @@ class Transform:
     "A change of pictures (n, c, h, w) that keeps their labels: `change(x)`. Each picture has its own draw, from a generator of its own."
     def __init__(self, generator=None): # a torch.Generator, on any device, or a seed; None: a seed drawn from torch's default generator
         if generator is None: generator = torch.empty((), dtype=torch.int64).random_().item()
-        self.generator = torch.Generator().manual_seed(generator) if isinstance(generator, int) else generator
+        self.generator = torch.Generator().manual_seed(int(generator)) if hasattr(generator, "__index__") else generator
 
     def __call__(self, x):
         require_pictures(type(self).__name__, x)
@@ -88,7 +88,7 @@ class RandomCrop(Transform):
         super().__init__(generator)
         folded(torch.zeros(1), 1, mode)
         self.mode = mode
-        self.padding, self.size = padding, (size, size) if isinstance(size, int) else size
+        self.padding, self.size = padding, (size, size) if hasattr(size, "__index__") else size
 
     def change(self, x):
         "The pictures (n, c, height, width) seen through the windows. ValueError for a window that is larger than the padded picture."

@@ -261,12 +261,13 @@ class DataBunch:
     valid_ds = property(lambda self: None if self.valid_dl is None else self.valid_dl.dataset)
 
 
-def get_dls(train_ds, valid_ds, # datasets
+def get_dls(train_ds, valid_ds, # datasets; valid_ds may be None
             batch_size=64, # of training
             valid_batch_size=None, # of validation; None: twice as many, for it keeps no gradients, so that there is room
             **kwargs): # for both DataLoaders; generator, sampler, batch_sampler, shuffle and drop_last for training alone
     "A DataBunch that shuffles the training examples and takes the validation examples in their order, in batches twice as large if nothing else is said."
     alone = {k: kwargs.pop(k) for k in ("generator", "sampler", "batch_sampler", "shuffle", "drop_last") if k in kwargs}
-    if not alone.keys() & {"sampler", "batch_sampler"}: alone.setdefault("shuffle", True)
+    alone = {k: v for k, v in alone.items() if v is not None}                               # as if it had not been named
+    if not alone.keys() & {"sampler", "batch_sampler"} and not _is_stream(train_ds): alone.setdefault("shuffle", True)
     train_dl = DataLoader(train_ds, 1 if "batch_sampler" in alone else batch_size, **alone, **kwargs)
-    return DataBunch(train_dl, DataLoader(valid_ds, 2 * batch_size if valid_batch_size is None else valid_batch_size, **kwargs))
+    return DataBunch(train_dl, None if valid_ds is None else DataLoader(valid_ds, 2 * batch_size if valid_batch_size is None else valid_batch_size, **kwargs))

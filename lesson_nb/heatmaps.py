@@ -72,8 +72,8 @@ def grad_cam(network, # in eval mode; gives scores (n, classes)
     "Grad-CAM (Selvaraju and others, 2017): a layer's maps weighted by the score's mean gradient: (n, h, w). Leaves no gradients behind."
     if network.training: raise ValueError("grad_cam: expected a network in eval mode, where norms mix no pictures; call network.eval()")
     heard = {}
-    def keep(hook, module, inputs, output): heard["maps"] = output.detach()
-    def hear(hook, module, gradient): heard["gradient"] = gradient
+    def keep(hook, module, inputs, output): heard["maps"] = output.detach().clone()           # before anybody changes it in place
+    def hear(hook, module, gradient): heard.setdefault("gradient", gradient)                   # of the last call, which is the first on the way back
     x = x.detach().requires_grad_(True)              # so that gradients reach a frozen layer too
     with Hook(layer, keep), Hook(layer, hear, "backward"), torch.enable_grad():
         scores = network(x)

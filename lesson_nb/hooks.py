@@ -94,7 +94,8 @@ def leaves(model): # any module
 class SaveFeatures(Hooks):
     "Keeps the last output of each module: `saved[i]` is a Hook, `saved.features[i]` the output. RuntimeError if one has not run."
     def __init__(self, *modules, detach=True): # detach: cut off from the graph; without it gradients flow, and memory is held
-        def keep(hook, module, inputs, output): hook.output = _each(output, torch.Tensor.detach) if detach else output
+        def keep(hook, module, inputs, output):            # a copy, for what follows may change it in place, as ReLU(inplace=True) does
+            hook.output = _each(output, lambda t: t.detach().clone()) if detach else output
         super().__init__(modules, keep)
         self._kinds = [type(module).__name__ for module in modules]
 

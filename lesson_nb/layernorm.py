@@ -5,12 +5,12 @@ __all__ = ['layer_norm', 'LayerNorm', 'group_norm', 'GroupNorm', 'instance_norm'
            'RMSNorm']
 
 # %% ../nbs/13a_layernorm.ipynb #6d8b7fa9
-import math, warnings
+import math, operator, warnings
 import torch
 from torch import nn
 from torch.autograd import Function
 from .losses import widened
-from .normalization import NormBase, follow, roomy
+from .normalization import NormBase, follow, laid, roomy
 
 # %% ../nbs/13a_layernorm.ipynb #45f50390
 class _Standardized(Function):
@@ -40,7 +40,7 @@ class _Standardized(Function):
 def _standardized(input, axes, eps, center=True):
     "Mean 0 (if `center`) and mean square 1 along the axes, in a dtype with room for rounding."
     if input.numel() == 0: return roomy(input).clone()
-    return _Standardized.apply(roomy(input), axes, math.prod(input.shape[axis] for axis in axes), eps, center)[0]
+    return _Standardized.apply(roomy(input), axes, math.prod([input.shape[axis] for axis in axes]), eps, center)[0]
 
 
 def _scaled(name, input, ready, shape, weight, bias):
@@ -60,9 +60,14 @@ def _check_floats(name, input):
         raise RuntimeError(f"{name}: expected floating-point numbers, got {input.dtype}; convert them with .float()")
 
 
+def _as_shape(sizes):
+    "A tuple of whole numbers, from one of them or several."
+    return (operator.index(sizes),) if hasattr(sizes, "__index__") else tuple(sizes)
+
+
 def _last_axes(name, input, normalized_shape):
     "The axes of `normalized_shape`, counted from the end. RuntimeError where the input does not end like that."
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    shape = _as_shape(normalized_shape)
     _check_floats(name, input)
     if not shape or tuple(input.shape[-len(shape):]) != shape:
         raise RuntimeError(f"{name}: expected an input whose last axes are {shape}, got shape {tuple(input.shape)}; normalized_shape has "
@@ -76,6 +81,7 @@ def layer_norm(input, # (..., *normalized_shape)
                eps=1e-5): # added to the variance
     "(input - mean) / sqrt(variance + eps) * weight + bias, each example by itself (Ba and others, 2016). RuntimeError for a wrong shape."
     shape, axes = _last_axes("layer_norm", input, normalized_shape)
+    input = input.contiguous()
     return _scaled("layer_norm", input, _standardized(input, axes, eps), shape, weight, bias)
 
 
@@ -85,7 +91,7 @@ class LayerNorm(nn.Module):
                  eps=1e-5, elementwise_affine=True, bias=True, # added to the variance; with a weight, and with a bias, for each place
                  device=None, dtype=None):
         super().__init__()
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape = _as_shape(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         _add_parameters(self, self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype)
 
@@ -120,7 +126,7 @@ def group_norm(input, # (n, channels, ...)
         raise RuntimeError(f"group_norm: expected an input (n, channels, ...), got shape {tuple(input.shape)}; a single example needs a "
                            "batch axis: input[None]")
     _check_floats("group_norm", input)
-    n, channels = input.shape[:2]
+    input, (n, channels) = laid(input), input.shape[:2]
     if num_groups < 1 or channels % num_groups:
         raise RuntimeError(f"group_norm: expected num_groups that divides the {channels} channels, got {num_groups}")
     if input.numel() == num_groups:
@@ -152,6 +158,7 @@ def instance_norm(input, # (n, channels, ...)
                   momentum=0.1, eps=1e-5): # how far the running ones move; added to the variance
     "Each channel of each example gets mean 0 and variance 1 (Ulyanov and others, 2016). ValueError for one place a channel."
     _check_floats("instance_norm", input)
+    input = input.contiguous()
     shape, axes = (-1,) + (1,) * (input.ndim - 2), tuple(range(2, input.ndim))
     if (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var must either both be None or neither be None")
@@ -212,6 +219,7 @@ def rms_norm(input, # (..., *normalized_shape)
              eps=None): # added to the mean square; None: torch.finfo(dtype).eps of the input's dtype, of float32 for half precision
     "input / sqrt(mean square + eps) * weight, each example by itself (Zhang and Sennrich, 2019). RuntimeError for a wrong shape."
     shape, axes = _last_axes("rms_norm", input, normalized_shape)
+    input = laid(input)
     if eps is None: eps = torch.finfo(widened(input).dtype).eps
     return _scaled("rms_norm", input, _standardized(input, axes, eps, center=False), shape, weight, None)
 
@@ -222,7 +230,7 @@ class RMSNorm(nn.Module):
                  eps=None, elementwise_affine=True, # added to the mean square; with a weight for each place
                  device=None, dtype=None):
         super().__init__()
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape = _as_shape(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = nn.Parameter(torch.empty(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
         self.reset_parameters()

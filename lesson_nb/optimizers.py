@@ -79,7 +79,7 @@ class _Groups:
         "Forget the gradients of all parameters."
         for p in (p for group in self.param_groups for p in group["params"] if p.grad is not None):
             if set_to_none: p.grad = None
-            else: p.grad.detach_().zero_()
+            else: (p.grad.requires_grad_(False) if p.grad.grad_fn is None else p.grad.detach_()).zero_()      # a view cannot be detached
 
     def __repr__(self):
         groups = [f"Parameter Group {i}\n" + "".join(f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params")

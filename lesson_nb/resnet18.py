@@ -85,7 +85,8 @@ def _resnet(layers, name, weights, options):
         if option in options:
             raise NotImplementedError(f"{name}: {option}= is not rebuilt; of torchvision's options there are num_classes, "
                                       "zero_init_residual and norm_layer")
-    return ResNet(layers, **options)
+    # two that torchvision's callers may pass on: the bar of a download, and None for the usual norm
+    return ResNet(layers, **{k: v for k, v in options.items() if k != "progress" and (k, v) != ("norm_layer", None)})
 
 
 def resnet18(*, weights=None, # not rebuilt
@@ -142,7 +143,7 @@ def resized(images, # pictures (n, c, h, w), floats
             size, # wanted: (height, width), or one number for both
             batch_size=1000): # pictures at a time
     "Smaller pictures (n, c, height, width), each new pixel the mean of those it covers. ValueError for a larger size."
-    wanted = (size, size) if isinstance(size, int) else tuple(size)
+    wanted = (size, size) if hasattr(size, "__index__") else tuple(size)
     if wanted[0] > images.shape[-2] or wanted[1] > images.shape[-1]:
         raise ValueError(f"resized: expected a size of at most {tuple(images.shape[-2:])}, got {wanted}; means of what is covered make no "
                          "picture larger")

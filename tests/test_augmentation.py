@@ -274,3 +274,10 @@ def test_modes_come_back_after_an_error():
     (lambda: Transform(0)(torch.zeros(1, 1, 2, 2)), AttributeError, "change")])
 def test_bad_input_gets_expected_got_and_mend(act, error, words):
     with pytest.raises(error, match=words): act()
+
+
+def test_numbers_may_be_numpys():
+    import numpy
+    x = torch.rand(2, 3, 8, 8)
+    assert RandomCrop(size=numpy.int64(4))(x).shape == (2, 3, 4, 4)
+    assert torch.equal(RandomFlip(generator=numpy.int64(3))(x), RandomFlip(generator=3)(x))

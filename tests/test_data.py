@@ -447,6 +447,8 @@ def test_bunch():
     assert sorted(torch.cat(list(weighted.train_dl)).tolist()) == [1, 2]
     by_lists = ours.get_dls(train, valid, 4, batch_sampler=[[1, 2, 3]])
     assert [b.tolist() for b in by_lists.train_dl] == [[1, 2, 3]] and by_lists.valid_dl.batch_size == 8
+    unsaid = ours.get_dls(range(1000), None, 8, sampler=None, batch_sampler=None)
+    assert unsaid.train_dl.batch_size == 8 and unsaid.valid_dl is None and unsaid.train_dl.one_batch().tolist() != list(range(8)), "None is not said"
     apart = ours.get_dls(train, valid, 4, valid_batch_size=25)
     assert (apart.train_dl.batch_size, apart.valid_dl.batch_size, len(apart.valid_dl)) == (4, 25, 2)
     with pytest.raises(TypeError): ours.get_dls(train, valid, 4, colour="red")
@@ -514,3 +516,10 @@ def test_pytorchs_tensor_dataset_is_read_whole_too():
     class Changed(theirs.TensorDataset):
         def __getitem__(self, i): return tuple(-t for t in super().__getitem__(i))
     assert torch.cat([b for b, in ours.DataLoader(Changed(torch.arange(9.0)), 4)]).tolist() == [-float(i) for i in range(9)]
+
+
+def test_bunch_of_streams():
+    class Stream(ours.IterableDataset):
+        def __iter__(self): return iter(range(10))
+    bunch = ours.get_dls(Stream(), Stream(), 4)
+    assert [b.tolist() for b in bunch.train_dl] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]] and len(list(bunch.valid_dl)) == 2

@@ -117,3 +117,26 @@ def test_show_heat_draws_each_photo(count):
     assert len(drawn) == count and all(len(ax.images) == 2 and ax.images[1].get_array().shape == (16, 16) for ax in drawn)
     assert all(not ax.axison for ax in sheet.axes)
     plt.close(sheet)
+
+
+def test_maps_of_a_layer_with_a_relu_in_place_behind_it():
+    torch.manual_seed(0)
+    net, x = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval(), torch.randn(2, 3, 8, 8)
+    maps = net[0](x).detach()
+    torch.testing.assert_close(activation_map(net, net[0], x), maps.mean(1))
+    y = net[0](x).detach().requires_grad_()
+    gradient, = torch.autograd.grad(net[4](y.relu().mean((2, 3)))[:, 1].sum(), y)
+    torch.testing.assert_close(grad_cam(net, net[0], x, 1, rectified=False), (gradient.mean((2, 3), keepdim=True) * maps).sum(1))
+
+
+def test_grad_cam_of_a_layer_that_is_called_twice_is_of_the_last_call():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bend, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.Tanh(), nn.Linear(3, 2)
+        def forward(self, x): return self.head(self.bend(self.conv(self.bend(self.conv(x)))).square().mean((2, 3)))
+    torch.manual_seed(0)
+    net, x = Twice().eval(), torch.randn(2, 3, 6, 6)
+    last = net.bend(net.conv(net.bend(net.conv(x)))).detach().requires_grad_()
+    gradient, = torch.autograd.grad(net.head(last.square().mean((2, 3)))[:, 0].sum(), last)
+    torch.testing.assert_close(grad_cam(net, net.bend, x, 0, rectified=False), (gradient.mean((2, 3), keepdim=True) * last.detach()).sum(1))

@@ -521,3 +521,9 @@ def test_nothing_of_matplotlib_is_loaded_by_the_module():
     import subprocess, sys
     program = "import sys, torch; import lesson_nb.hooks, lesson_nb.schedules; print('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_features_are_kept_before_somebody_changes_them_in_place():
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True)), torch.randn(3, 4)
+    with SaveFeatures(model[0]) as saved: model(x)
+    assert torch.equal(saved.features[0], model[0](x)) and (saved.features[0] < 0).any()

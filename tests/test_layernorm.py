@@ -231,3 +231,29 @@ def test_trains_on_our_module_as_on_torchs(second_copy):
         for (key, a), (other, b) in zip(ours.state_dict().items(), theirs.state_dict().items(), strict=True):
             assert key == other
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+ROWS = {"LayerNorm": ((4,), lambda: torch.randn(3, 4, 5).mT), "RMSNorm": ((4,), lambda: torch.randn(3, 4, 5).mT), "GroupNorm": ((2, 4), lambda: torch.randn(3, 5, 4).mT),
+        "InstanceNorm1d": ((4,), lambda: torch.randn(3, 5, 4).mT), "InstanceNorm2d": ((4,), lambda: torch.randn(3, 4, 5, 2).to(memory_format=torch.channels_last))}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_output_of_a_mixed_up_input_can_be_viewed(kind):
+    arguments, make = ROWS[kind]
+    x = make()
+    assert not x.is_contiguous()
+    out = getattr(ours_nn, kind)(*arguments)(x)
+    torch.testing.assert_close(out.view(3, -1), getattr(torch.nn, kind)(*arguments)(x).reshape(3, -1))
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_compiles_as_one_graph(kind):
+    arguments, make = ROWS[kind]
+    layer, x = getattr(ours_nn, kind)(*arguments), make()
+    torch.testing.assert_close(torch.compile(layer, fullgraph=True, backend="aot_eager")(x), layer(x))
+
+
+def test_sizes_may_be_numpys():
+    import numpy
+    assert ours_nn.LayerNorm(numpy.int64(3)).normalized_shape == ours_nn.RMSNorm(numpy.int64(3)).normalized_shape == (3,)
+    assert ours_nn.LayerNorm([2, 3]).normalized_shape == (2, 3)

@@ -288,3 +288,17 @@ result = [p.detach() for p in net.parameters()]
     nets = []
     for place in ("lesson_nb", "torch"): exec(program.format(place=place), names := {}); nets.append(names["result"])
     for a, b in zip(*nets): torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_gradients_that_are_views_are_filled_with_zeros(step):
+    net, bucket = nn.Linear(3, 2), torch.ones(8)
+    optimizer = optim.SGD(net.parameters(), lr=0.1)
+    net.weight.grad, net.bias.grad = bucket[:6].view(2, 3), bucket[6:]
+    if step == "after": optimizer.step()
+    optimizer.zero_grad(set_to_none=False)
+    assert not bucket.any() and net.bias.grad.data_ptr() == bucket[6:].data_ptr()
+    grads = torch.autograd.grad((net(torch.ones(1, 3)) ** 2).sum(), (net.weight, net.bias), create_graph=True)
+    net.weight.grad, net.bias.grad = (g.clone() for g in grads)                   # with a graph behind them
+    optimizer.zero_grad(set_to_none=False)
+    assert net.weight.grad.grad_fn is None and not net.weight.grad.any()

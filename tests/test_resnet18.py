@@ -178,3 +178,7 @@ def test_what_is_no_phase_is_refused_before_anything_is_trained(bad):
     before = trained.model[0].weight.clone()
     with pytest.raises(TypeError, match="expected phases"): fit_phases(trained, [Phase(dls(8), 1, 0.1), *bad])
     assert torch.equal(trained.model[0].weight, before)
+
+
+def test_what_torchvisions_callers_pass_on_is_taken():
+    assert repr(resnet18(num_classes=3, norm_layer=None, progress=False)) == repr(resnet18(num_classes=3))

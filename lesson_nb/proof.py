@@ -102,7 +102,7 @@ def evaluate(function, # or module
     parameters = dict(function.named_parameters()) if isinstance(function, torch.nn.Module) else {}
     with torch.no_grad():
         for p in parameters.values(): p.copy_(jolted(p))
-    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_initialized() else []):
+    with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
         core.seed_torch(seed)
         seen = dict(_leaves(function(*given, **kwargs)))
     result = {path: value.detach() if isinstance(value, torch.Tensor) else value for path, value in seen.items()}

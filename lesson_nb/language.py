@@ -53,6 +53,8 @@ def ngram_losses(train, valid, # (n,) numbers of characters: to count in, and to
                  longest=3, # characters that the longest context has
                  trust=5.0): # how many sightings of a context weigh as much as what shorter contexts say
     "Cross-entropy on `valid`, nats a character, of tables of counts: uniform, unigrams, bigrams, ... contexts of `longest` characters."
+    train, valid = train.long(), valid.long()                       # codes of several characters need room
+    if len(train) < longest: raise ValueError(f"ngram_losses: expected at least {longest} characters to count in, got {len(train)}")
     if len(valid) <= longest: raise ValueError(f"ngram_losses: expected more than {longest} characters to predict, got {len(valid)}")
     if classes**(longest + 1) >= 2**63:   # each n-gram becomes one int64
         raise ValueError(f"ngram_losses: expected fewer than 2^63 possible n-grams, got {classes}^{longest + 1}; take a smaller longest")

@@ -145,8 +145,10 @@ class RecurrentLayer(_Weights):
         shape = (self.num_layers * self.ways, input.shape[1], self.hidden_size)
         if hx is None: return (input.new_zeros(shape),) * self.states
         parts = (hx,) if self.states == 1 else tuple(hx)
+        if len(parts) != self.states:
+            raise RuntimeError(f"{type(self).__name__}: expected {self.states} states to begin with, got {len(parts)}")
         for part in parts:
-            if tuple(part.shape) != shape or part.dtype != input.dtype:
+            if tuple(part.shape) != shape or part.dtype != input.dtype and not torch.is_autocast_enabled(input.device.type):
                 raise RuntimeError(f"{type(self).__name__}: expected a state (layers * directions, batch, hidden_size) = {shape} "
                                    f"in {input.dtype}, got {tuple(part.shape)} in {part.dtype}; does it belong to another batch?")
         return parts
@@ -170,7 +172,7 @@ class RecurrentLayer(_Weights):
                 hx=None): # the state to begin with: (layers * ways, batch, hidden_size), or without the batch; None: zeros
         "All outputs of the last layer, (time, batch, ways * hidden_size), and the state at the end of each layer and direction."
         self._check_input(input)
-        batched, parts = input.dim() == 3, hx if isinstance(hx, tuple) else (hx,)
+        batched, parts = input.dim() == 3, hx if isinstance(hx, (tuple, list)) else (hx,)
         if any(part is not None and part.dim() != input.dim() for part in parts):
             raise RuntimeError(f"{type(self).__name__}: expected a state with {input.dim()} dimensions, as many as the input has, "
                                f"got shapes {[tuple(part.shape) for part in parts]}")

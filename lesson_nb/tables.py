@@ -109,6 +109,8 @@ class FillMissing:
             raise ValueError(f"FillMissing: expected numbers to take a median of, got none in {_few(empty, 100)}; leave these out")
         self.medians = {name: float(np.nanmedian(values)) for name, values in columns.items()}
         self.gaps = [name for name, values in columns.items() if np.isnan(values).any()]
+        if there := [name for name in self.added if name in table]:
+            raise ValueError(f"FillMissing: would overwrite the columns {_few(there, 100)}; rename or leave them out first")
         return self
 
     @property
@@ -138,7 +140,8 @@ _PARTS = ("Year", "Month", "Week", "Day", "Dayofweek", "Dayofyear", "Is_month_en
 def _dates(values, format):
     import pandas as pd
     if pd.api.types.is_datetime64_any_dtype(values.dtype): return values
-    if pd.api.types.is_numeric_dtype(values.dtype) and values.notna().any():
+    numbers = pd.api.types.is_numeric_dtype(values.dtype) and values.notna().any()
+    if numbers or format is None and any(_kind(value) in ("number", "yes or no") for value in values.dropna().unique()):
         raise TypeError(f"{values.name}: expected dates or text, got numbers such as {_few(values.dropna().head(1))}, which pandas reads "
                         "as nanoseconds since 1970; if they mean something like 20150731, use .astype(str) and format='%Y%m%d'")
     dates = pd.to_datetime(values, format=format, errors="coerce")
@@ -259,6 +262,7 @@ def cont_cat_split(table, # the training part
     "(categories, numbers): columns of text, yes and no, or whole numbers with few values; all other numbers. Warns of what it leaves out."
     import pandas as pd
     leave, found, out = {target} if isinstance(target, str) else set(target), ([], []), []
+    _require(table, [*leave], "cont_cat_split")
     for name in [name for name in table if name not in leave]:
         kind, different = table[name].dtype, table[name].nunique()
         if pd.api.types.is_datetime64_any_dtype(kind): raise TypeError(f"cont_cat_split: {name} holds dates; use add_datepart first")

@@ -370,3 +370,26 @@ def test_gates_are_those_of_the_steps(kind, bias, given):
 @pytest.mark.parametrize("layer", [ours_nn.GRU(3, 4, 2), ours_nn.LSTM(3, 4, bidirectional=True), rnn.RNN(3, 4), nn.Linear(3, 4), ours_nn.GRU(3, 4, batch_first=True)], ids=str)
 def test_gates_of_other_layers_are_refused(layer):
     with pytest.raises(ValueError, match="watch_gates: expected a GRU or an LSTM of one layer"): watch_gates(layer, torch.randn(5, 2, 3))
+
+
+@pytest.mark.parametrize("shape", [(5, 2, 3), (5, 3)], ids=["batch", "none"])
+def test_an_lstms_states_may_be_a_list(shape):
+    torch.manual_seed(0)
+    from lesson_nb import nn as ours_nn
+    mine, x = ours_nn.LSTM(3, 4), torch.randn(shape)
+    state = [torch.randn(1, *shape[1:-1], 4) for _ in range(2)]
+    assert torch.equal(mine(x, state)[0], mine(x, tuple(state))[0])
+    with pytest.raises(RuntimeError, match="expected 2 states to begin with, got 3"): mine(x, (*state, state[0]))
+    with pytest.raises(RuntimeError, match="expected 2 states to begin with, got 1"): mine(x, state[0])
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_a_state_of_another_dtype_is_taken_under_autocast(kind):
+    from lesson_nb import nn as ours_nn
+    torch.manual_seed(0)
+    mine, theirs = getattr(ours_nn, kind)(3, 4), getattr(torch.nn, kind)(3, 4)
+    theirs.load_state_dict(mine.state_dict())
+    x, state = torch.randn(5, 2, 3), torch.randn(1, 2, 4)
+    state = (state, state) if kind == "LSTM" else state
+    with torch.autocast("cpu", torch.bfloat16): a, b = mine(x.bfloat16(), state)[0], theirs(x.bfloat16(), state)[0]
+    torch.testing.assert_close(a.float(), b.float(), rtol=0, atol=2e-2)

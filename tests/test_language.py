@@ -269,3 +269,10 @@ def test_nan_ends_the_fit_and_spoils_nothing_else(capsys):
     with torch.no_grad(): learner.model.embedding.weight[4, 0] = 0.0
     learner.fit(1)
     assert math.isfinite(learner.metrics["valid_loss"])
+
+
+def test_ngram_losses_of_small_integers_do_not_overflow():
+    from lesson_nb.language import ngram_losses
+    text = torch.randint(0, 250, (2000,), generator=torch.Generator().manual_seed(0))
+    assert ngram_losses(text.to(torch.uint8), text.to(torch.uint8), 250) == ngram_losses(text, text, 250)
+    with pytest.raises(ValueError, match="at least 3 characters to count in, got 1"): ngram_losses(text[:1], text, 250)

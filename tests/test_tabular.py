@@ -214,3 +214,19 @@ def test_rossmann_goes_through_from_the_real_layouts(layout, tmp_path, monkeypat
     assert off < 0.5 * mean
     with pytest.warns(UserWarning, match=r"Open \(1\)"): answers = learner.predictor(later)
     assert answers.shape == (9,) and (answers > 0).all() and learner.reader.sizes["CompetitionDistance_na"] == 3
+
+
+def test_numbers_in_an_object_column_are_no_dates():
+    import pandas as pd
+    from lesson_nb.tables import add_datepart
+    for values in (pd.Series([20150731, None], dtype=object), pd.Series(pd.Categorical([20150731, 20150801]))):
+        with pytest.raises(TypeError, match="expected dates or text, got numbers"): add_datepart(pd.DataFrame({"Date": values}), "Date")
+    assert add_datepart(pd.DataFrame({"Date": pd.Series([20150731], dtype=object)}), "Date", format="%Y%m%d")["Year"].tolist() == [2015]
+
+
+def test_nothing_of_the_users_is_overwritten_or_leaks():
+    import numpy as np, pandas as pd
+    from lesson_nb.tables import FillMissing, cont_cat_split
+    table = pd.DataFrame({"s": [1.0, np.nan], "s_na": ["keep", "me"]})
+    with pytest.raises(ValueError, match="overwrite the columns.*s_na"): FillMissing(["s"]).fit(table)
+    with pytest.raises(ValueError, match="it has no .*saleprice"): cont_cat_split(pd.DataFrame({"SalePrice": [1.0, 2.5]}), "saleprice")

@@ -5,7 +5,7 @@ __all__ = ['MARK', 'examples_in', 'WeightedMean', 'AvgStats', 'save_state', 'loa
            'CSVLogger']
 
 # %% ../nbs/09b_learner.ipynb #536c6403
-import csv, hashlib, io, os, tempfile
+import csv, hashlib, io, os, pickle, tempfile
 from contextlib import contextmanager
 from pathlib import Path
 import torch
@@ -90,12 +90,13 @@ class AvgStats(Callback):
 MARK = b"lesson_nb sha256"  # at the end of a file, and behind it the checksum of all before
 
 
-def save_state(state, # what torch.save takes
+def save_state(state, # tensors and plain values, in dicts, lists and tuples
                path): # of the file; its folder has to exist
-    "Write `state` so that the file is whole or not there: under another name, onto the disk, then renamed. `torch.load` can read it too."
-    buffer, path = io.BytesIO(), Path(path)
-    torch.save(state, buffer)
-    written = buffer.getvalue()
+    "Write `state` so that the file is whole or not there; `torch.load` reads it too. ValueError, and nothing written, for what `load_state` refuses."
+    torch.save(state, buffer := io.BytesIO())
+    path, written = Path(path), buffer.getvalue()
+    try: torch.load(io.BytesIO(written), weights_only=True)
+    except pickle.UnpicklingError as error: raise ValueError(f"{path}: expected tensors and plain values; numpy's become plain by .item()") from error
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with open(handle, "wb") as file:

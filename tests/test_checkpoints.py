@@ -7,6 +7,7 @@ from lesson_nb import data
 from lesson_nb.callbacks import GradientAccumulation
 from lesson_nb.checkpoints import Best, Checkpoint, EarlyStopping, SaveBest, generators_in, generators_of, monitored, random_state, set_random_state
 from lesson_nb.learner import AvgStats, Callback, Learner, Recorder, load_state, save_state
+from test_learner import forge
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 x, y = torch.randn(90, 4, generator=torch.Generator().manual_seed(0)), torch.randint(3, (90,), generator=torch.Generator().manual_seed(1))
@@ -211,7 +212,7 @@ def test_a_run_killed_between_the_two_names_takes_the_older(tmp_path):
 def test_a_checkpoint_runs_no_code(tmp_path):
     class Evil:
         def __reduce__(self): return os.system, (f"touch {tmp_path}/evil",)
-    save_state({"epoch": Evil()}, tmp_path / "c")
+    forge({"epoch": Evil()}, tmp_path / "c")
     with pytest.raises(pickle.UnpicklingError): make(tmp_path / "c", True).fit(1)
     assert not (tmp_path / "evil").exists()
 

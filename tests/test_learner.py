@@ -1,5 +1,5 @@
 """The learner around the loop: averages over examples, records, files that are whole or not there, predictions that leave no trace."""
-import csv, io, math, os, pickle, random, subprocess, sys
+import csv, hashlib, io, math, os, pickle, random, subprocess, sys
 import pytest, torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -201,9 +201,16 @@ class Evil:
     def __reduce__(self): return os.system, ("touch evil_was_here",)
 
 
+def forge(state, path):
+    "A file as save_state writes them, of what it would refuse."
+    torch.save(state, buffer := io.BytesIO())
+    with open(path, "wb") as file: file.write(buffer.getvalue() + MARK + hashlib.sha256(buffer.getvalue()).digest())
+
+
 def test_no_code_in_a_file_is_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    save_state({"model": Evil()}, "evil")                         # the checksum is right: whoever wrote it could compute it
+    with pytest.raises(ValueError, match="expected tensors and plain values"): save_state({"model": Evil()}, "evil")
+    forge({"model": Evil()}, "evil")                              # the checksum is right: whoever wrote it could compute it
     with pytest.raises(pickle.UnpicklingError): load_state("evil")
     with pytest.raises(pickle.UnpicklingError): learner().load("evil")
     torch.save(STATE, "foreign")
@@ -258,3 +265,13 @@ def test_csv_logger(tmp_path):
 def test_import_is_light(root):
     program = "import torch, sys, time\nbefore = set(sys.modules)\nimport lesson_nb.learner\nnew = set(sys.modules) - before\nprint(sorted(n for n in new if n.partition('.')[0] in ('matplotlib', 'pandas', 'tqdm', 'IPython', 'PIL', 'pooch')))"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root).stdout == "[]\n"
+
+
+def test_what_could_not_be_read_back_is_refused_and_the_old_file_stays(tmp_path):
+    import numpy
+    path = tmp_path/"state"
+    save_state({"lr": 0.5}, path)
+    before = path.read_bytes()
+    for wrong in (numpy.float64(0.5), numpy.ones(2), path, object):
+        with pytest.raises(ValueError, match="expected tensors and plain values.*numpy"): save_state({"wrong": [wrong]}, path)
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["state"] and load_state(path) == {"lr": 0.5}

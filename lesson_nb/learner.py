@@ -95,7 +95,7 @@ def save_state(state, # tensors and plain values, in dicts, lists and tuples
     "Write `state` so that the file is whole or not there; `torch.load` reads it too. ValueError, and nothing written, for what `load_state` refuses."
     torch.save(state, buffer := io.BytesIO())
     path, written = Path(path), buffer.getvalue()
-    try: torch.load(io.BytesIO(written), weights_only=True)
+    try: torch.load(io.BytesIO(written), "meta", weights_only=True)     # on "meta": its tensors take no memory
     except pickle.UnpicklingError as error: raise ValueError(f"{path}: expected tensors and plain values; numpy's become plain by .item()") from error
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:

@@ -8,6 +8,7 @@ import math
 from functools import lru_cache
 import torch
 from torch import autograd, nn
+from .autograd import is_traced
 
 # %% ../nbs/06_convolution.ipynb #e57b6092
 def output_size(size, kernel_size, stride=1, padding=0, # along one axis; padding before and after, or a tuple (before, after)
@@ -106,13 +107,11 @@ class _Plan:
 
     def kernel_rows(self, weight):
         "The weights (outputs, depth, kernel) as a matrix (groups, outputs of a group, kernel column * channel) for each kernel row."
-        split = weight.reshape(self.groups, self.outputs // self.groups, self.depth, *self.kernel)
-        return split.permute(3, 0, 1, 4, 2).flatten(3)
+        return weight.reshape(self.groups, self.outputs // self.groups, self.depth, *self.kernel).permute(3, 0, 1, 4, 2).flatten(3)
 
     def from_rows(self, rows):
         "The inverse of `kernel_rows`."
-        split = rows.unflatten(3, (self.kernel[1], self.depth)).permute(1, 2, 4, 0, 3)
-        return split.reshape(self.outputs, self.depth, *self.kernel)
+        return rows.unflatten(3, (self.kernel[1], self.depth)).permute(1, 2, 4, 0, 3).reshape(self.outputs, self.depth, *self.kernel)
 
 
 def _inside(start, step, count, size):
@@ -165,22 +164,24 @@ class _Convolve(autograd.Function):
         return input_grad, plan.from_rows(row_grads) if needs[1] else None, bias_grad, None
 
 
-def _differentiable_gradients(input, weight, grad, plan, needs):
-    "The gradients through plain indexing and one product, which autograd can differentiate once more; slow, and rarely asked for."
-    windows = pad(input, [side for axis in plan.padding[::-1] for side in axis])
-    for axis, kernel, stride, dilation in zip((2, 3), plan.kernel, plan.stride, plan.dilation):
-        windows = windows.unfold(axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
-    windows = windows.unflatten(1, (plan.groups, -1)).permute(1, 2, 5, 6, 0, 3, 4).flatten(4).flatten(1, 3)   # (groups, inputs, places)
-    output = (weight.reshape(plan.groups, plan.outputs // plan.groups, -1) @ windows).flatten(0, 1)
-    wanted = [tensor for tensor, need in zip((input, weight), needs) if need]
-    found = iter(autograd.grad(output, wanted, grad.transpose(0, 1).reshape(plan.outputs, -1), create_graph=True))
+def _plain_convolution(input, weight, bias, stride, padding, dilation, groups): # each operation can be followed; slow: it holds all windows
+    windows = pad(input, [side for axis in padding[::-1] for side in axis])
+    for axis, (size, step, apart) in enumerate(zip(weight.shape[2:], stride, dilation), 2):
+        windows = windows.unfold(axis, apart * (size - 1) + 1, step)[..., ::apart]
+    matrix = windows.unflatten(1, (groups, -1)).permute(1, 2, 5, 6, 0, 3, 4).flatten(4).flatten(1, 3)    # (groups, inputs, places)
+    output = (weight.reshape(groups, len(weight) // groups, -1) @ matrix).view(len(weight), -1, *windows.shape[2:4]).transpose(0, 1)
+    return output if bias is None else output + bias[:, None, None]
+
+
+def _differentiable_gradients(input, weight, grad, plan, needs): # of the plain formula, to be differentiated once more
+    output = _plain_convolution(input, weight, None, plan.stride, plan.padding, plan.dilation, plan.groups)
+    found = iter(autograd.grad(output, [t for t, need in zip((input, weight), needs) if need], grad, create_graph=True))
     return tuple(next(found) if need else None for need in needs[:2])
 
 # %% ../nbs/06_convolution.ipynb #2d5f89a4
 def _whole(name, value, axes, least):
     "One whole number an axis, as a tuple. Raises RuntimeError for anything else, and for numbers below `least`."
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if len(values) == 1: values *= axes
+    values = tuple(value) * (axes if len(value) == 1 else 1) if isinstance(value, (tuple, list)) else (value,) * axes
     if len(values) != axes or not all(isinstance(v, int) and v >= least for v in values):
         raise RuntimeError(f"{name}: expected a whole number from {least} on, or a tuple of {axes}, got {value!r}")
     return values
@@ -220,7 +221,8 @@ def _convolve(name, axes, input, weight, bias, stride, padding, dilation, groups
     stride, dilation = _whole(f"{name}: stride", stride, axes, 1), _whole(f"{name}: dilation", dilation, axes, 1)
     margins, batch = _margins(padding, weight.shape[2:], stride, dilation), input if input.ndim == axes + 2 else input[None]
     if axes == 1: batch, weight, stride, dilation, margins = batch[:, :, None], weight[:, :, None], (1, *stride), (1, *dilation), ((0, 0), *margins)
-    output = _Convolve.apply(batch, weight, bias, _plan(tuple(batch.shape), tuple(weight.shape), stride, margins, dilation, groups))
+    if is_traced(): output = _plain_convolution(batch, weight, bias, stride, margins, dilation, groups)
+    else: output = _Convolve.apply(batch, weight, bias, _plan(tuple(batch.shape), tuple(weight.shape), stride, margins, dilation, groups))
     return output.squeeze((2,) * (axes == 1) + (0,) * (input.ndim == axes + 1))    # not output[:], whose gradient is a copy
 
 # %% ../nbs/06_convolution.ipynb #3beced99

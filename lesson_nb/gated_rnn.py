@@ -7,6 +7,7 @@ __all__ = ['gru_step', 'GRUCell', 'lstm_step', 'LSTMCell', 'GRU', 'LSTM', 'watch
 import torch
 from torch.autograd import Function
 from torch.nn import functional as F
+from .autograd import is_traced
 from .rnn import RecurrentCell, RecurrentLayer
 
 # %% ../nbs/21_gated_rnn.ipynb #59981366
@@ -120,7 +121,10 @@ class _GRUThroughTime(Function):
 
 # %% ../nbs/21_gated_rnn.ipynb #370fe836
 class GRU(RecurrentLayer):
-    "Layers of GRUCells over time, in one or two directions: (outputs, state). PyTorch's arguments but for PackedSequence as an input."
+    """Layers of GRUCells over time, in one or two directions. PyTorch's arguments, but for PackedSequence as an input.
+
+    (time, batch, input_size) to outputs (time, batch, ways * hidden_size) and the last state (layers * ways, batch, hidden_size).
+    """
     gates = 3
     def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False,
                  device=None, dtype=None, *, proj_size=0): # all as RecurrentLayer has them
@@ -128,7 +132,8 @@ class GRU(RecurrentLayer):
         super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
     def _one_way(self, products, state, weight_hh, bias_hh):
-        outputs = _GRUThroughTime.apply(products.to(weight_hh), state[0].to(weight_hh), weight_hh, bias_hh)
+        way = _gru_loop if is_traced() else _GRUThroughTime.apply
+        outputs = way(products.to(weight_hh), state[0].to(weight_hh), weight_hh, bias_hh)
         return outputs, (outputs[-1],)
 
 # %% ../nbs/21_gated_rnn.ipynb #804c0c5c
@@ -202,7 +207,10 @@ class _LSTMThroughTime(Function):
 
 # %% ../nbs/21_gated_rnn.ipynb #7c21d0e4
 class LSTM(RecurrentLayer):
-    "Layers of LSTMCells over time, in one or two directions: (outputs, (state, cell)). Neither projections nor PackedSequence."
+    """Layers of LSTMCells over time, in one or two directions. PyTorch's arguments, but for projections and PackedSequence.
+
+    (time, batch, input_size) to outputs (time, batch, ways * hidden_size) and the last (state, cell), (layers * ways, batch, hidden_size) each.
+    """
     gates, states = 4, 2
     def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False,
                  proj_size=0, device=None, dtype=None): # all as RecurrentLayer has them, but for proj_size: it has to be 0
@@ -210,7 +218,8 @@ class LSTM(RecurrentLayer):
         super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
     def _hoisted(self, x, state, weight_ih, weight_hh, bias_ih, bias_hh):
-        outputs, cell = _LSTMThroughTime.apply(*(part.to(weight_hh) for part in (x, *state)), weight_ih, weight_hh, bias_ih, bias_hh)
+        way = _lstm_layer_loop if is_traced() else _LSTMThroughTime.apply
+        outputs, cell = way(*(part.to(weight_hh) for part in (x, *state)), weight_ih, weight_hh, bias_ih, bias_hh)
         return outputs, (outputs[-1], cell)
 
 # %% ../nbs/21_gated_rnn.ipynb #039ce875

@@ -9,6 +9,7 @@ import math, operator, warnings
 import torch
 from torch import nn
 from torch.autograd import Function
+from .autograd import is_traced
 from .losses import widened
 from .normalization import NormBase, follow, laid, roomy
 
@@ -40,6 +41,9 @@ class _Standardized(Function):
 def _standardized(input, axes, eps, center=True):
     "Mean 0 (if `center`) and mean square 1 along the axes, in a dtype with room for rounding."
     if input.numel() == 0: return roomy(input).clone()
+    if is_traced(): # each operation is followed
+        output = roomy(input) - roomy(input).mean(axes, keepdim=True) if center else roomy(input)
+        return output / (output.square().mean(axes, keepdim=True) + eps).sqrt()
     return _Standardized.apply(roomy(input), axes, math.prod([input.shape[axis] for axis in axes]), eps, center)[0]
 
 
@@ -225,7 +229,7 @@ def rms_norm(input, # (..., *normalized_shape)
 
 
 class RMSNorm(nn.Module):
-    "Each example gets mean square 1 along its last axes, times weight; its mean stays."
+    "Each example gets mean square 1 along its last axes, times weight; no mean is subtracted."
     def __init__(self, normalized_shape, # a number, or the sizes of the last axes
                  eps=None, elementwise_affine=True, # added to the mean square; with a weight for each place
                  device=None, dtype=None):

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import nn
 from torch.autograd import Function
-from .autograd import Relu
+from .autograd import Relu, is_traced
 from .backprop import linear, mse_loss, reduction_name, relu
 from .losses import cross_entropy, log_softmax, nll_loss, require_floats, softmax, widened
 from .regression import binary_cross_entropy, binary_cross_entropy_with_logits, l1_loss, logsigmoid, sigmoid
@@ -23,8 +23,7 @@ class Linear(nn.Module):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         self.weight = nn.Parameter(torch.empty(out_features, in_features, device=device, dtype=dtype))
-        if bias: self.bias = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype))
-        else: self.register_parameter("bias", None)
+        self.register_parameter("bias", nn.Parameter(torch.empty(out_features, device=device, dtype=dtype)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -77,6 +76,11 @@ class _Lookup(Function):
         return None, grad.new_zeros(ctx.rows, grad.shape[-1]).index_add(0, flat, grad), None, None
 
 
+def _looked_up(input, weight, padding_idx): # the same by plain indexing, for those that follow each operation
+    found = weight[input]
+    return found if padding_idx is None else torch.where((input == padding_idx)[..., None], found.detach(), found)
+
+
 def _check_indices(input, rows):
     "Raise IndexError that names an index outside 0 <= index < rows."
     outside = (input < 0) | (input >= rows)
@@ -91,14 +95,14 @@ def embedding(input, # indices, int64 or int32, any shape
               max_norm=None, # rows that are looked up and longer than this are first shortened, in the table itself
               norm_type=2.0, # the p of the p-norm that measures them
               scale_grad_by_freq=False, # divide a row's gradient by how often the batch names it
-              sparse=False, # not rebuilt
-             ):
+              sparse=False): # not rebuilt
     "The rows that `input` names: (*input.shape, columns). Raises IndexError, naming the index, where there is no such row."
     if sparse: raise NotImplementedError("embedding: sparse=True (gradients in torch.sparse's layout) is not rebuilt; leave it out")
     if input.dtype not in (torch.int64, torch.int32):
         raise RuntimeError(f"embedding: expected indices in torch.int64 or torch.int32, got {input.dtype}; convert them with .long()")
     if weight.ndim != 2: raise RuntimeError(f"embedding: expected a table (rows, columns), got shape {tuple(weight.shape)}")
     padding_idx = _row_of_padding(padding_idx, len(weight))
+    if is_traced() and max_norm is None and not scale_grad_by_freq: return _looked_up(input, weight, padding_idx)
     if input.is_cuda: _check_indices(input, len(weight))  # there a wrong index would end the whole process's use of the device
     try:
         if max_norm is not None: _shorten_rows(weight.detach(), input, max_norm, norm_type)
@@ -165,8 +169,7 @@ class Embedding(nn.Module):
 # %% ../nbs/05b_layers.ipynb #c6848fde
 def leaky_relu(input, # any shape, floating point
                negative_slope=0.01, # what numbers below zero are multiplied by
-               inplace=False, # overwrite the input
-              ):
+               inplace=False): # overwrite the input
     "The input where it is above zero, `negative_slope` times the input elsewhere. Raises TypeError for whole numbers."
     require_floats("leaky_relu", input=input)
     factor = torch.full_like(input, negative_slope, requires_grad=False).masked_fill_(input > 0, 1)
@@ -174,8 +177,7 @@ def leaky_relu(input, # any shape, floating point
 
 
 def silu(input, # any shape, floating point
-         inplace=False, # overwrite the input
-        ):
+         inplace=False): # overwrite the input
     "input * sigmoid(input), also called swish (Elfwing and others, 2017). Raises TypeError for whole numbers."
     require_floats("silu", input=input)
     x = widened(input.clone() if inplace else input)
@@ -184,8 +186,7 @@ def silu(input, # any shape, floating point
 
 
 def gelu(input, # any shape, floating point
-         *, approximate="none", # or "tanh"
-        ):
+         *, approximate="none"): # or "tanh"
     "The input times the share of a standard normal below it (Hendrycks and Gimpel, 2016). Raises TypeError for whole numbers."
     require_floats("gelu", input=input)
     if approximate not in ("none", "tanh"): raise RuntimeError(f"gelu: expected approximate='none' or 'tanh', got {approximate!r}")
@@ -205,7 +206,8 @@ class _InPlace(nn.Module):
 
 class ReLU(_InPlace):
     "Zero for what is below zero."
-    def forward(self, input): return Relu.apply(input) if input.is_floating_point() and not self.inplace else relu(input, self.inplace)
+    def forward(self, input):
+        return relu(input, self.inplace) if self.inplace or is_traced() or not input.is_floating_point() else Relu.apply(input)
 
 
 class SiLU(_InPlace):

@@ -8,6 +8,7 @@ __all__ = ['require_floats', 'widened', 'narrowed', 'reduce_losses', 'softmax', 
 import math, warnings
 import torch
 from torch.autograd import Function
+from .autograd import is_traced
 from .backprop import reduction_name
 from .matmul import accuracy
 
@@ -63,6 +64,11 @@ class _Softmax(Function):
         return probabilities * (grad - (grad * probabilities).sum(ctx.dim, keepdim=True)), None
 
 
+def _plain_softmax(input, dim): # for those that follow each operation
+    exponentials = (input - input.detach().amax(dim, keepdim=True)).exp()
+    return exponentials / exponentials.sum(dim, keepdim=True)
+
+
 def softmax(input, # scores, any shape
             dim=None, # the dimension of the classes: along it the results sum to 1
             _stacklevel=3, # where the warning points if `dim` is left out
@@ -70,7 +76,7 @@ def softmax(input, # scores, any shape
            ):
     "Probabilities from scores: exp(input) / sum(exp(input)) along `dim`, however large the scores. Raises TypeError for integers."
     input, dim = _prepared("softmax", input, dim, dtype, _stacklevel)
-    return _Softmax.apply(widened(input), dim).to(input.dtype)
+    return (_plain_softmax if is_traced() else _Softmax.apply)(widened(input), dim).to(input.dtype)
 
 # %% ../nbs/04_losses.ipynb #c79566a0
 def logsumexp(input, # any shape
@@ -110,7 +116,8 @@ def log_softmax(input, # scores, any shape
                ):
     "The logarithm of softmax, finite where the scores are, however improbable the class. Raises TypeError for integers."
     input, dim = _prepared("log_softmax", input, dim, dtype, _stacklevel)
-    return _LogSoftmax.apply(widened(input), dim).to(input.dtype)
+    wide = widened(input)
+    return (wide - logsumexp(wide, dim, keepdim=True) if is_traced() else _LogSoftmax.apply(wide, dim)).to(input.dtype)
 
 # %% ../nbs/04_losses.ipynb #2c2382dc
 def _require_scores(name, input):
@@ -147,6 +154,7 @@ def _require_class_weight(name, weight, input, constant=True):
 
 def _indices(name, target, classes, ignore_index):
     "Labels fit to index with, and a mask of those that count (None: all). Raises IndexError for what is no class."
+    if is_traced(): return torch.where(target != ignore_index, target, 0), target != ignore_index    # no number can be looked at
     low, high = (int(target.min()), int(target.max())) if target.numel() else (0, 0)
     if 0 <= low and high < classes and not low <= ignore_index <= high: return target, None
     counts = target != ignore_index
@@ -216,6 +224,11 @@ class _CrossEntropy(Function):
             result = through if result is None else result + through
         return result, None
 
+
+def _surprise(rows, labels): # minus the log-probability of the right class
+    if is_traced(): return -log_softmax(rows, 1).gather(1, labels.unsqueeze(1)).squeeze(1)
+    return _CrossEntropy.apply(rows, labels)[0]
+
 # %% ../nbs/04_losses.ipynb #b9cc2523
 def cross_entropy(input, # scores: (N, C), (N, C, d1, ...) or (C,)
                   target, # class labels (N,), (N, d1, ...) or (), int64 or uint8; or probabilities, of the input's shape
@@ -236,7 +249,7 @@ def cross_entropy(input, # scores: (N, C), (N, C, d1, ...) or (C,)
     rows, target = _in_batch("cross_entropy", rows, target)
     _require_class_weight("cross_entropy", weight, rows)
     labels, counts = _indices("cross_entropy", target, rows.shape[1], ignore_index)
-    if not label_smoothing: losses, smooth = _CrossEntropy.apply(rows, labels)[0], None
+    if not label_smoothing: losses, smooth = _surprise(rows, labels), None
     else:
         surprise = -log_softmax(rows, 1)
         losses = surprise.gather(1, labels.unsqueeze(1)).squeeze(1) * (1 - label_smoothing)

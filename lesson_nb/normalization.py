@@ -8,6 +8,7 @@ __all__ = ['batch_norm', 'laid', 'roomy', 'follow', 'NormBase', 'BatchNorm1d', '
 import torch
 from torch import nn
 from torch.autograd import Function
+from .autograd import is_traced
 from .losses import widened
 from .runner import Callback
 
@@ -56,6 +57,13 @@ class _BatchNorm(Function):
         return to_input, *[g.to(dtype) if needed else None
                            for g, needed in zip((to_weight, to_bias), ctx.needs_input_grad[1:])], None, None, None
 
+
+def _plain_batch_norm(input, weight, bias, eps, axes, count): # the same, for those that follow each operation
+    mean = input.mean(axes, keepdim=True)
+    variance = (input - mean).square().mean(axes, keepdim=True)
+    output = (input - mean) / (variance + eps).sqrt() * (1 if weight is None else weight)
+    return output if bias is None else output + bias, mean, variance
+
 # %% ../nbs/13_normalization.ipynb #fa159852
 def _check(input, channels, training, eps):
     "Raise unless batch_norm can take these: ValueError for one value a channel and for eps, as PyTorch does, else RuntimeError."
@@ -99,7 +107,7 @@ def batch_norm(input, # (n, channels, ...)
     if input.numel() == 0: mean, rstd = 0, 1               # nothing to take a mean of
     elif training:
         count = input.numel() // input.shape[1]
-        output, mean, variance = _BatchNorm.apply(wide, weight, bias, eps, axes, count)
+        output, mean, variance = (_plain_batch_norm if is_traced() else _BatchNorm.apply)(wide, weight, bias, eps, axes, count)
         follow(running_mean, mean, momentum)
         follow(running_var, variance * (count / (count - 1)), momentum)
         return output.to(input.dtype)
@@ -110,12 +118,12 @@ def batch_norm(input, # (n, channels, ...)
 
 def laid(input):
     "The input in an order of memory that a norm keeps, as PyTorch's do: channels_last as it is, all else contiguous, so that .view works."
-    return input if input.ndim == 4 and input.is_contiguous(memory_format=torch.channels_last) else input.contiguous()
+    return input if is_traced() or input.ndim == 4 and input.is_contiguous(memory_format=torch.channels_last) else input.contiguous()
 
 
 def roomy(input):
     "In a dtype with room for rounding: float64 for up to 65,536 numbers, where it costs little; else float32 at least."
-    return input.double() if input.numel() <= 65_536 and input.device.type != "mps" else widened(input)
+    return widened(input) if is_traced() or input.numel() > 65_536 or input.device.type == "mps" else input.double()
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ __all__ = ['sigmoid', 'logsigmoid', 'binary_cross_entropy', 'binary_cross_entrop
 import warnings
 import torch
 from torch.autograd import Function
+from .autograd import is_traced
 from .backprop import reduction_name
 from .losses import narrowed, reduce_losses, require_floats, widened
 
@@ -33,13 +34,14 @@ def sigmoid(input, # any shape
     "1 / (1 + exp(-input)), precise and quiet at both ends. Whole numbers are converted to floats."
     if out is not None: raise NotImplementedError("sigmoid: out= is not supported; assign what it returns")
     if not input.is_floating_point(): input = input.to(torch.get_default_dtype())
-    return _Sigmoid.apply(widened(input)).to(input.dtype)
+    wide = widened(input)
+    return (_plain_logsigmoid(wide).exp() if is_traced() else _Sigmoid.apply(wide)).to(input.dtype)
 
 # %% ../nbs/04b_regression.ipynb #61694e13
 def _log_of_one_plus(y):
     "log(1 + y), precise for small y too (Kahan): what rounding did to 1 + y is undone by the quotient."
     shifted = 1 + y
-    return torch.where(shifted == 1, y, shifted.log() * (y / (shifted - 1)))
+    return torch.where(shifted == 1, y, shifted.log() * (y / torch.where(shifted == 1, 1, shifted - 1)))
 
 
 class _LogSigmoid(Function):
@@ -55,11 +57,16 @@ class _LogSigmoid(Function):
         return grad * sigmoid(-input)
 
 
+def _plain_logsigmoid(input): # for those that follow each operation
+    size = torch.where(input < 0, -input, input)    # and not .abs(), which has no slope at 0
+    return torch.where(input < 0, input, 0) - _log_of_one_plus((-size).exp())
+
+
 def logsigmoid(input, # any shape, floating point
               ):
     "The logarithm of sigmoid(input), finite and precise however improbable. Raises TypeError for integers."
     require_floats("logsigmoid", input=input)
-    return _LogSigmoid.apply(widened(input)).to(input.dtype)
+    return (_plain_logsigmoid if is_traced() else _LogSigmoid.apply)(widened(input)).to(input.dtype)
 
 # %% ../nbs/04b_regression.ipynb #204aa39a
 class _BinaryCrossEntropy(Function):
@@ -76,13 +83,17 @@ class _BinaryCrossEntropy(Function):
         return grad * (input - target) / ((1 - input) * input).clamp(min=1e-12), to_target
 
 
+def _loss_of_logits(input, target, pos_weight):
+    log_probability = logsigmoid(input)
+    return (1 - target) * input - (log_probability if pos_weight is None else log_probability * (1 + (pos_weight - 1) * target))
+
+
 class _BinaryCrossEntropyWithLogits(Function):
     "Keeps its inputs; `pos_weight` is a constant, or None."
     @staticmethod
     def forward(ctx, input, target, pos_weight):
         ctx.save_for_backward(input, target, pos_weight)
-        log_probability = logsigmoid(input)
-        return (1 - target) * input - (log_probability if pos_weight is None else log_probability * (1 + (pos_weight - 1) * target))
+        return _loss_of_logits(input, target, pos_weight)
 
     @staticmethod
     def backward(ctx, grad):
@@ -135,7 +146,7 @@ def binary_cross_entropy_with_logits(input, # scores, any shape
     "binary_cross_entropy(sigmoid(input), target), precise for scores of any size."
     reduction = reduction_name(size_average, reduce, reduction)
     _require_alike("binary_cross_entropy_with_logits", input, target, weight=weight, pos_weight=pos_weight)
-    losses = _BinaryCrossEntropyWithLogits.apply(widened(input), target, pos_weight)
+    losses = (_loss_of_logits if is_traced() else _BinaryCrossEntropyWithLogits.apply)(widened(input), target, pos_weight)
     result = reduce_losses(losses if weight is None else losses * weight, reduction)
     return result if widened(input) is input else narrowed(result, torch.promote_types(input.dtype, target.dtype))
 
@@ -152,6 +163,7 @@ def l1_loss(input, target, # of the same shape
                       "compares each with each. Add or remove a dimension, with [:, None] or .squeeze(1)", stacklevel=2)
     if weight is not None and weight.shape != input.shape:
         raise ValueError(f"l1_loss: expected a weight of the input's shape {tuple(input.shape)}, got {tuple(weight.shape)}")
+    if torch.is_autocast_enabled(input.device.type): input, target = widened(input), widened(target)
     losses = (input - target).abs()
     if weight is None: return reduce_losses(losses, reduction)
     return (losses * weight).sum() / weight.sum() if reduction == "mean" else reduce_losses(losses * weight, reduction)

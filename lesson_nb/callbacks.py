@@ -64,21 +64,18 @@ class Progress(Callback):
     def __init__(self, mode=None, # "notebook", "terminal" or "quiet"; found out by itself if None
                  every=0.2, # seconds between two refreshments; the picture in a notebook has ten times as long
                  file=None): # where a terminal's text goes; standard output if None
-        if mode not in (None, "notebook", "terminal", "quiet"):
-            raise ValueError(f"Progress: expected mode 'notebook', 'terminal', 'quiet' or None, got {mode!r}")
+        if mode not in (None, "notebook", "terminal", "quiet"): raise ValueError(f"Progress: expected mode 'notebook', 'terminal' or 'quiet', got {mode!r}")
         self.mode = mode
-        self.every, self.file = every, file
+        self.every, self.file, self.now, self.bar = every, file, "quiet", None   # outside of a fit it says nothing
 
     def _found(self):
         shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-        if type(shell).__name__ == "ZMQInteractiveShell": return "notebook"
-        return "terminal" if (self.file or sys.stdout).isatty() else "quiet"
+        return "notebook" if type(shell).__name__ == "ZMQInteractiveShell" else "terminal" if (self.file or sys.stdout).isatty() else "quiet"
 
     def before_fit(self, learner):
         from tqdm import tqdm
         self.tqdm, self.now, self.out = tqdm, self.mode or self._found(), self.file or sys.stdout
-        self.rows, self.curve, self.valid, self.page, self.bar = [], [], [], _Page(), None
-        self.mean, self.drawn = WeightedMean(), time.perf_counter()
+        self.rows, self.curve, self.valid, self.page, self.mean, self.drawn = [], [], [], _Page(), WeightedMean(), time.perf_counter()
 
     def before_epoch(self, learner): self.began = time.perf_counter()
 
@@ -101,8 +98,7 @@ class Progress(Callback):
         self.mean = WeightedMean()
         if self.now == "terminal" and bar:
             self.bar.n = learner.batch_index + 1
-            losses = [loss for _, loss in self.curve]
-            self.bar.set_postfix_str(f"loss {losses[-1]:.4f} {sparkline(losses)}" if losses else "")
+            if losses := [loss for _, loss in self.curve]: self.bar.set_postfix_str(f"loss {losses[-1]:.4f} {sparkline(losses)}")
         if self.now == "notebook":
             self.page.show_text(self.rows, self._meter(learner) if bar else "")
             if self.curve and (not bar or self.shown - self.drawn > 10 * self.every):
@@ -116,8 +112,8 @@ class Progress(Callback):
 
     def after_epoch(self, learner):
         if self.now == "quiet": return
-        seconds = f"{time.perf_counter() - self.began:.1f}"
-        row = {"epoch": str(learner.epoch + 1)} | {k: f"{v:.4f}" for k, v in learner.metrics.items()} | {"seconds": seconds}
+        row = {"epoch": str(learner.epoch + 1)} | {k: f"{v:.4f}" for k, v in learner.metrics.items()}
+        row["seconds"] = f"{time.perf_counter() - self.began:.1f}"
         if "valid_loss" in learner.metrics: self.valid.append((learner.step, learner.metrics["valid_loss"]))
         self.rows.append(row)
         if self.now == "terminal":
@@ -154,7 +150,7 @@ class DeviceCB(Callback):
     order = -50
 
     def __init__(self, device=None): # `default_device()` if None
-        self.device, self.moved = torch.device(default_device() if device is None else device), None
+        self.device, self.moved = torch.empty(0, device=default_device() if device is None else device).device, None   # with its index
 
     def before_fit(self, learner):
         self.moved = learner.model
@@ -206,18 +202,18 @@ class GradientAccumulation(Callback):
         if batches < 1: raise ValueError(f"GradientAccumulation: expected one batch or more to a step, got {batches}")
         self.count, self.done, self.examples = batches, 0, 0
 
-    def before_train(self, learner): self.done = self.examples = 0
-
     def before_backward(self, learner):
-        examples = examples_in(learner.xb if learner.yb is None else learner.yb)
-        learner.loss_scale = examples * (1 if learner.loss_scale is None else learner.loss_scale)
-        self.done, self.examples = self.done + 1, self.examples + examples
+        if not _gradients_of(learner): self.done = self.examples = 0    # behind a step, or they were thrown away
+        self.size = examples_in((learner.yb, learner.xb))
+        learner.loss_scale = self.size * (1 if learner.loss_scale is None else learner.loss_scale)
+
+    def after_backward(self, learner): self.done, self.examples = self.done + 1, self.examples + self.size
 
     def before_step(self, learner):
         if learner.batches is None: raise TypeError("GradientAccumulation: expected a train_dl with a length, to know the last batch")
         if self.done < self.count and learner.batch_index + 1 < learner.batches: raise CancelStepException
         for gradient in _gradients_of(learner): gradient /= self.examples
-        self.before_train(learner)
+        self.done = self.examples = 0
 
     def state_dict(self): return {"done": self.done, "examples": self.examples}
     def load_state_dict(self, state): self.done, self.examples = state["done"], state["examples"]
@@ -247,10 +243,10 @@ class MixedPrecision(Callback):
 
     def __init__(self, context=nullcontext, # for instance lambda: torch.autocast("cuda", torch.float16)
                  scaler=None): # with scale, unscale_, step and update, as torch.amp.GradScaler has them; none for bfloat16
-        self.context, self.scaler, self.inside = context, scaler, None
+        self.context, self.scaler, self.inside, self.unscaled = context, scaler, None, False
 
     def before_batch(self, learner):
-        if self.scaler is not None: learner.do_step = lambda: (self.scaler.step(learner.opt), self.scaler.update())
+        if self.scaler is not None: learner.do_step = lambda: (self.scaler.step(learner.opt), self._update())
         self.inside = self.context()
         self.inside.__enter__()
 
@@ -258,7 +254,13 @@ class MixedPrecision(Callback):
         if self.inside is not None: self.inside.__exit__(None, None, None)
         self.inside = None
 
-    cleanup_batch = after_loss
+    def cleanup_batch(self, learner):
+        self.after_loss(learner)
+        if self.unscaled: self._update()   # a step that was left out: else the scaler would refuse the next one
+
+    def _update(self):
+        self.scaler.update()
+        self.unscaled = False
 
     def before_backward(self, learner):
         if self.scaler is None: return
@@ -267,6 +269,7 @@ class MixedPrecision(Callback):
 
     def before_step(self, learner):
         if self.scaler is not None: self.scaler.unscale_(learner.opt)
+        self.unscaled = self.scaler is not None
 
     def state_dict(self): return {} if self.scaler is None else {"scaler": self.scaler.state_dict()}
 
@@ -284,14 +287,12 @@ class TerminateOnNaN(Callback):
     def before_fit(self, learner): self.found = None
 
     def after_loss(self, learner):
-        if learner.training and not math.isfinite(loss := learner.loss.item()):
-            self._end(learner, f"the loss is {loss}; {self._origin(learner)}")
+        if learner.training and not math.isfinite(loss := learner.loss.item()): self._end(learner, f"the loss is {loss}; {self._origin(learner)}")
 
     def before_step(self, learner):
-        if not self.gradients: return
-        bad = [name for name, p in learner.model.named_parameters() if p.grad is not None and not math.isfinite(p.grad.sum().item())]
-        if bad:
-            self._end(learner, f"the loss is {learner.loss:.4g}, but the gradient of {bad[-1]} is not finite: backwards, the first one")
+        if not self.gradients or learner.do_step is not None: return   # a scaler sees to such gradients itself
+        bad = [name for name, p in learner.model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
+        if bad: self._end(learner, f"the loss is {learner.loss:.4g}, but the gradient of {bad[-1]} is not finite: backwards, the first one")
 
     def _end(self, learner, what):
         self.found = f"TerminateOnNaN: epoch {learner.epoch}, batch {learner.batch_index} (counted from 0): {what}"

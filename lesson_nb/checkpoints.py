@@ -125,6 +125,7 @@ class Checkpoint(Callback):
                  every=None, # training batches between two checkpoints; at the end of each epoch there is one in any case
                  resume=False): # go on from the file if there is one; otherwise it will be overwritten
         if every is not None and every < 1: raise ValueError(f"Checkpoint: expected every to be a number of batches or None, got {every}")
+        self.began, self.refused, self.trained = None, False, None   # how the epoch began; whether the file is broken; how its training ended
         self.path, self.every, self.resume, self.previous = Path(path), every, resume, Path(f"{path}.previous")
 
     # writing
@@ -135,24 +136,47 @@ class Checkpoint(Callback):
 
     def after_batch(self, learner):
         due = self.every is not None and learner.step % self.every == 0 or learner.interrupted
-        if learner.training and due: self._write(learner, learner.epoch, learner.batch_index + 1)
+        if learner.training and due and self.began is not None: self._write(learner, learner.epoch, learner.batch_index + 1)
 
-    def after_epoch(self, learner): self._write(learner, learner.epoch + 1, 0)
+    def after_train(self, learner):
+        "Note how the training ended, for a Ctrl-C in the validation: then there is nothing yet of this epoch in the file."
+        self.trained = learner.batch_index, self._stand(learner)
 
-    def _write(self, learner, epoch, done):
+    def after_epoch(self, learner):
+        self.trained = None
+        self._write(learner, learner.epoch + 1, 0)
+
+    def cleanup_fit(self, learner):
+        if learner.interrupted and self.trained is not None: self._write(learner, learner.epoch, *self.trained)
+        self.began = self.trained = None
+
+    @staticmethod
+    def _stand(learner):
+        "What changes in a validation too: what callbacks keep, and the random numbers."
+        return {"callbacks": [[type(c).__name__, c.state_dict()] for c in learner.listeners], "random": random_state(generators_of(learner))}
+
+    def _write(self, learner, epoch, done, stand=None):
         train_dl, gradients = learner.data.train_dl, [p.grad for p in learner.model.parameters()]
         state = {"epoch": epoch, "done": done, "step": learner.step, "epochs": learner.epochs, "metrics": learner.metrics,
                  "model": learner.model.state_dict(), "opt": learner.opt.state_dict(),
                  "gradients": gradients if any(g is not None for g in gradients) else None,
-                 "callbacks": [[type(c).__name__, c.state_dict()] for c in learner.listeners],
-                 "loader": train_dl.state_dict() if hasattr(train_dl, "state_dict") and 0 < done != learner.batches else None,
-                 "began": self.began, "random": random_state(generators_of(learner))}
-        if self.path.exists(): os.replace(self.path, self.previous)
-        save_state(state, self.path)
+                 "loader": self._place(train_dl) if stand is None and 0 < done != learner.batches else None,
+                 "began": self.began} | (stand or self._stand(learner))
+        save_state(state, newest := Path(f"{self.path}.newest"))     # it is whole before anything else is moved
+        if self.path.exists() and not self.refused: os.replace(self.path, self.previous)
+        os.replace(newest, self.path)
+        self.refused = False
+
+    @staticmethod
+    def _place(loader):
+        "Where a loader stands; None if it cannot tell all: an order, a stream or worker processes with random numbers that are not ours."
+        if not hasattr(loader, "state_dict") or getattr(loader, "num_workers", 0): return None
+        state = loader.state_dict()
+        return None if state.get("sampler", state) is None else state
 
     # reading
     def before_fit(self, learner):
-        self.began = None
+        self.refused = False
         if not self.resume: return
         self.state = state = self._read()
         if state is None: return
@@ -173,7 +197,7 @@ class Checkpoint(Callback):
         for path in (self.path, self.previous):
             if not path.exists(): continue
             try: return load_state(path)
-            except ValueError as error: broken = error
+            except ValueError as error: broken, self.refused = error, self.refused or path == self.path
             print(f"not used: {broken}")
         if broken: raise broken
 

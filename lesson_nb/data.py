@@ -15,7 +15,7 @@ from torch import Tensor
 from .collate import default_collate, default_convert, pad_collate, pin_memory
 from .samplers import BatchSampler, ChainDataset, ConcatDataset, Dataset, IterableDataset, RandomSampler, Sampler
 from .samplers import SequentialSampler, Subset, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
-from .samplers import epochs_of, is_plain, offers, random_split
+from .samplers import epochs_of, has_order, is_plain, offers, random_split
 from .workers import COLLATING, STARTED, EndOfStream, WorkerPool, get_worker_info, whereabouts
 
 # %% ../nbs/07c_data.ipynb #78bd77bb
@@ -177,12 +177,14 @@ class DataLoader(_Arguments):
     def __iter__(self):
         resume, self._resume = self._resume, None
         source, stream = self._source, _is_stream(self.dataset)
-        if resume is None: seed, batches = torch.empty((), dtype=torch.int64).random_(generator=self.generator).item(), 0
-        else: seed, batches = resume["base_seed"], resume["batches"]
+        if resume is not None: seed, batches = resume["base_seed"], resume["batches"]
+        elif self._pool is not None and not (self._pool.closed or self._pool.busy): seed, batches = self._seed, 0      # workers that stay
+        else: seed, batches = torch.empty((), dtype=torch.int64).random_(generator=self.generator).item(), 0
+        self._seed = seed
         make_reader = partial(_Reader, collate_fn=self.collate_fn, batched=self.batch_sampler is not None,
                               batch_size=self.batch_size, drop_last=self.drop_last)
         read = None if self.num_workers else make_reader(_as_ours(self.dataset))
-        by_tensor = read is not None and read.whole and type(source) is BatchSampler and hasattr(source.sampler, "order")
+        by_tensor = read is not None and read.whole and type(source) is BatchSampler and has_order(source.sampler)
         tasks = source.tensors() if by_tensor else repeat(None) if stream else iter(source)   # random orders are drawn here
         begun = source.state_dict() if hasattr(source, "state_dict") else None
         self._epoch = epoch = {"batches": batches, "base_seed": seed, "sampler": begun}
@@ -220,7 +222,7 @@ class DataLoader(_Arguments):
             if pool is not self._pool: pool.close()
 
     def one_batch(self):
-        "The batch that comes next, to look at: no generator, and no place in an epoch, is changed by it. ValueError if there is none."
+        "The batch that comes next, to look at: no generator of torch's, and no place in an epoch, is changed by it. ValueError if there is none."
         samplers = [s for s in (self.sampler, getattr(self.batch_sampler, "sampler", None)) if isinstance(s, Sampler)]
         generators = {torch.default_generator, *(x.generator for x in (self, *samplers) if getattr(x, "generator", None) is not None)}
         states = [(g, g.get_state()) for g in generators]

@@ -16,9 +16,10 @@ from .runner import (EVENTS, Callback, CancelBatchException, CancelEpochExceptio
 # %% ../nbs/09b_learner.ipynb #6e0fd8ad
 def examples_in(batch, # a tensor, or tensors in tuples, lists and dicts
                ):
-    "How many examples a batch holds: the size of its first tensor's first dimension; 1 for a tensor without dimensions."
-    while not isinstance(batch, torch.Tensor): batch = next(iter(batch.values())) if isinstance(batch, dict) else batch[0]
-    return batch.shape[0] if batch.ndim else 1
+    "How many examples a batch holds: the size of its first tensor's first dimension, 1 if that has none; None where there is no tensor."
+    if isinstance(batch, torch.Tensor): return batch.shape[0] if batch.ndim else 1
+    parts = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, (tuple, list)) else ()
+    return next((count for part in parts if (count := examples_in(part)) is not None), None)
 
 
 class WeightedMean:
@@ -35,9 +36,7 @@ class WeightedMean:
         "Add up what is waiting."
         values, weights = zip(*self.waiting) if self.waiting else ((), ())
         if values and all(isinstance(v, torch.Tensor) for v in values): values = torch.stack([v.reshape(()) for v in values]).tolist()
-        for value, weight in zip(values, weights):
-            self.total += float(value) * weight
-            self.weight += weight
+        for value, weight in zip(values, weights): self.total, self.weight = self.total + float(value) * weight, self.weight + weight
         self.waiting.clear()
 
     @property
@@ -55,18 +54,21 @@ class AvgStats(Callback):
     def __init__(self, *metrics, # functions of (pred, yb) that return a mean over the batch; called by their names
                  train=False, # measure them in training too; else only the loss is
                  **named): # more of them, under names of your own
-        self.functions, self.train, self.means = {f.__name__: f for f in metrics} | named, train, {}
+        self.functions, self.train, self.means = {getattr(f, "__name__", type(f).__name__): f for f in metrics} | named, train, {}
+        if len(self.functions) < len(metrics) + len(named) or "loss" in self.functions:
+            raise ValueError(f"AvgStats: expected a name of its own for each metric, and not 'loss', got {[*self.functions]}; use name=function")
 
     def before_epoch(self, learner): self.means = {}
 
     def after_loss(self, learner):
-        phase, count = "train_" if learner.training else "valid_", examples_in(learner.xb if learner.yb is None else learner.yb)
+        phase, count = "train_" if learner.training else "valid_", examples_in((learner.yb, learner.xb))
         self._add(phase + "loss", learner.loss, count)
         if self.functions and (self.train or not learner.training):
             with torch.no_grad():
                 for name, function in self.functions.items(): self._add(phase + name, function(learner.pred, learner.yb), count)
 
     def _add(self, name, value, count):
+        if getattr(value, "ndim", 0) and value.numel() > 1: raise ValueError(f"{name}: expected one number, got shape {tuple(value.shape)}; .mean()?")
         if name not in self.means: self.means[name] = WeightedMean()
         self.means[name].add(value, count)
 
@@ -94,16 +96,16 @@ def save_state(state, # tensors and plain values, in dicts, lists and tuples
                path): # of the file; its folder has to exist
     "Write `state` so that the file is whole or not there; `torch.load` reads it too. ValueError, and nothing written, for what `load_state` refuses."
     torch.save(state, buffer := io.BytesIO())
-    path, written = Path(path), buffer.getvalue()
+    path, written = Path(os.path.realpath(path)), buffer.getvalue()          # behind a link
     try: torch.load(io.BytesIO(written), "meta", weights_only=True)     # on "meta": its tensors take no memory
-    except pickle.UnpicklingError as error: raise ValueError(f"{path}: expected tensors and plain values; numpy's become plain by .item()") from error
+    except (pickle.UnpicklingError, NotImplementedError) as error: raise ValueError(f"{path}: expected tensors and plain values; numpy's become plain by .item()") from error
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with open(handle, "wb") as file:
             file.write(written + MARK + hashlib.sha256(written).digest())
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o644)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -147,8 +149,8 @@ class _Asked(Runner):
         self.fitting, self.interrupted = True, False
         with modes_kept(self.model):
             try: yield
-            except CancelFitException: pass
-            finally: self.fitting = self.training = self.waiting = False
+            except (CancelBatchException, CancelEpochException, CancelFitException): pass
+            finally: self.fitting, self.training, self.waiting, self.loss_scale, self.do_step = False, False, False, None, None
 
     def validate(self, dl=None): # a loader; `data.valid_dl` if None
         "One pass without gradients and steps; its metrics as a dict."
@@ -164,7 +166,7 @@ class _Asked(Runner):
         "What the model says, in eval mode and without gradients. `before_batch`, `after_pred` and `cleanup_batch` are heard; `yb` is None."
         with self._aside("predict"), torch.no_grad():
             self.model.eval()
-            self.batch, self.xb, self.yb = inputs, tuple(inputs) if isinstance(inputs, list) else inputs, None
+            self.batch, self.xb, self.yb, self.pred = inputs, tuple(inputs) if isinstance(inputs, list) else inputs, None, None
             try:
                 self._call("before_batch")
                 self.pred = self.model(*self.xb) if type(self.xb) is tuple else self.model(self.xb)
@@ -181,7 +183,7 @@ class _Asked(Runner):
             self.make_opt()
             self.opt.zero_grad()
             self.model.train(training)
-            self.training = training
+            self.training, self.batches, self.batch_index = training, 1, 0
             self._one_batch(batch)
         return self.loss.detach()
 
@@ -276,8 +278,7 @@ class Recorder(Callback):
         return {"losses": torch.tensor(self.losses, dtype=torch.float64), "settings": self.settings, "epochs": self.epochs}
 
     def load_state_dict(self, state):
-        self._losses, self.waiting = state["losses"].tolist(), []
-        self.settings, self.epochs = state["settings"], state["epochs"]
+        self._losses, self.waiting, self.settings, self.epochs = state["losses"].tolist(), [], state["settings"], state["epochs"]
 
 # %% ../nbs/09b_learner.ipynb #f42433f3
 class CSVLogger(Callback):
@@ -288,8 +289,7 @@ class CSVLogger(Callback):
     def before_fit(self, learner): self.begun = False
 
     def after_epoch(self, learner):
-        row = {"epoch": learner.epoch} | learner.metrics
-        old = []
+        row, old = {"epoch": learner.epoch} | learner.metrics, []
         if not self.begun and learner.epoch > 0 and self.path.exists():
             with open(self.path, newline="", encoding="utf-8") as file:
                 old = [r for r in csv.DictReader(file) if int(r["epoch"]) < learner.epoch]

@@ -68,3 +68,8 @@ class MixUp(Callback):
 
     def cleanup_batch(self, learner):
         if self.own is not None: learner.loss_func, self.own = self.own, None
+
+    def state_dict(self): return {} if self.generator is None else {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state):
+        if self.generator is not None: self.generator.set_state(state["generator"])

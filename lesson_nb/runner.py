@@ -5,7 +5,7 @@ __all__ = ['EVENTS', 'CancelStepException', 'CancelBatchException', 'CancelEpoch
            'check_callback', 'CallbackHandler', 'ctrl_c_waits', 'Runner']
 
 # %% ../nbs/09a_runner.ipynb #a56a649a
-import difflib, inspect, itertools, re, signal, threading
+import difflib, inspect, itertools, numbers, re, signal, threading
 from contextlib import contextmanager
 from types import SimpleNamespace
 import torch
@@ -70,7 +70,7 @@ class CallbackHandler:
     "A list of callbacks in their order, and for each event the methods that hear it, looked up once."
     def __init__(self, cbs=()): # Callbacks
         self.cbs, self.fitting = [], False
-        self.add(*cbs)
+        self.add(*([cbs] if isinstance(cbs, Callback) else cbs))
 
     def add(self, *callbacks):
         "Add callbacks to every fit from now on. Raises TypeError where a method of one looks like an event's and is none."
@@ -240,9 +240,10 @@ class Runner(_Passes):
     def fit(self, epochs, # passes over the training data, each with one over the validation data behind it
             lr=None, # a learning rate, or one for each parameter group; those of the optimizer stay if None
             cbs=()): # Callbacks of this fit alone
-        "Train. Ctrl-C ends it behind the batch under way: `cleanup_*` run, `metrics` and `opt` stay, and another fit goes on."
+        "Train. Ctrl-C ends it behind the batch under way: `cleanup_*` run, `metrics` and `opt` stay, and one more fit goes on. `interrupted` tells a script."
         if self.fitting: raise RuntimeError("fit: expected to be called between two fits; a callback has called it within one")
-        if not isinstance(epochs, int) or epochs < 0: raise ValueError(f"fit: expected a whole number of epochs, got {epochs!r}")
+        if not isinstance(epochs, numbers.Integral) or epochs < 0: raise ValueError(f"fit: expected a whole number of epochs, got {epochs!r}")
+        cbs = [cbs] if isinstance(cbs, Callback) else cbs
         for callback in cbs: check_callback(callback)
         self.make_opt(lr)
         own, self.cbs = self.cbs, [*self.cbs, *cbs]
@@ -266,7 +267,7 @@ class Runner(_Passes):
         if self.interrupted:
             phase = "training" if self.dl is self.data.train_dl else "validation"
             place = f"epoch {self.epoch + 1} of {epochs}, {phase} batch {self.batch_index + 1} of {self.batches}"
-            print(f"interrupted in {place}; another fit goes on")
+            print(f"interrupted in {place}; call fit again to go on")
 
     def _rest(self):
         "Between fits there are no gradients, and the model is ready to be used."

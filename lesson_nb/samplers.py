@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['Dataset', 'IterableDataset', 'is_plain', 'TensorDataset', 'Subset', 'ConcatDataset', 'ChainDataset', 'offers',
-           'random_split', 'Sampler', 'SequentialSampler', 'RandomSampler', 'SubsetRandomSampler',
+           'random_split', 'Sampler', 'has_order', 'SequentialSampler', 'RandomSampler', 'SubsetRandomSampler',
            'WeightedRandomSampler', 'BatchSampler', 'epochs_of']
 
 # %% ../nbs/07_samplers.ipynb #923120b3
@@ -71,7 +71,7 @@ class Subset(Dataset):
     def __init__(self, dataset, indices): self.dataset, self.indices = dataset, indices
     def __len__(self): return len(self.indices)
     def __getitem__(self, index): return self.dataset[self._within(index) if isinstance(index, list) else self.indices[index]]
-    def __getitems__(self, indices): return self.dataset.__getitems__(self._within(indices))
+    def __getitems__(self, indices): return _many(self.dataset, self._within(indices))
     def get_batch(self, indices): return self.dataset.get_batch(self._within(indices.tolist() if isinstance(indices, Tensor) else indices))
 
     def _within(self, indices): return [self.indices[i] for i in indices]
@@ -94,7 +94,7 @@ class ConcatDataset(Dataset):
 
     def __getitems__(self, indices):
         places = [self._place(i) for i in indices]
-        found = {w: iter(self.datasets[w].__getitems__([i for v, i in places if v == w])) for w in {w for w, _ in places}}
+        found = {w: iter(_many(self.datasets[w], [i for v, i in places if v == w])) for w in {w for w, _ in places}}
         return [next(found[w]) for w, _ in places]
 
     def _place(self, index):
@@ -119,6 +119,10 @@ def offers(dataset, # any
     homes = [next((i for i, c in enumerate(type(dataset).__mro__) if n in vars(c)), math.inf) for n in (name, "__getitem__")]
     inner = [dataset.dataset] if isinstance(dataset, Subset) else dataset.datasets if isinstance(dataset, ConcatDataset) else []
     return callable(getattr(type(dataset), name, None)) and homes[0] <= homes[1] and all(offers(d, name) for d in inner)
+
+
+def _many(dataset, indices): # by its own way to read many, where it has one
+    return dataset.__getitems__(indices) if offers(dataset, "__getitems__") else [dataset[i] for i in indices]
 
 # %% ../nbs/07_samplers.ipynb #8c1042b0
 def random_split(dataset, # with a length
@@ -187,6 +191,11 @@ class _Ordered(Sampler):
         "Go on from a `state_dict()`: the next iteration gives what was left of that epoch; a new one, if it had ended."
         if self.generator is not None and state["generator"] is not None: self.generator.set_state(state["generator"])
         self._resume = dict(state) if state["position"] or state["start"] is not None else None
+
+
+def has_order(sampler): # any
+    "Whether `sampler.order()` may be taken for a whole epoch: it is one of this module, and nobody has changed its `__iter__`."
+    return isinstance(sampler, _Ordered) and type(sampler).__iter__ is _Ordered.__iter__
 
 # %% ../nbs/07_samplers.ipynb #02ae3039
 class SequentialSampler(_Ordered):

@@ -100,7 +100,7 @@ def _per_group(function, *values):
 
 class _Scheduler(Callback):
     "What all schedulers share. A subclass gives `_values(step, total, per_epoch)`: name -> one value, or a tuple of one for each group."
-    groups = None
+    groups = _length = None
 
     def before_fit(self, learner):
         dl = learner.data.train_dl
@@ -109,11 +109,11 @@ class _Scheduler(Callback):
         self._set(learner.opt.param_groups, learner.step)
 
     def before_batch(self, learner):
-        if learner.training: self._set(learner.opt.param_groups, learner.step)
+        if learner.training and self._length: self._set(learner.opt.param_groups, learner.step)
 
     def _set(self, groups, step):
         chosen = groups if self.groups is None else [groups[i] for i in self.groups]
-        for name, value in self._values(step, *self._length).items():
+        for name, value in self._values(min(step, self._length[0] - 1), *self._length).items():    # a longer loader keeps the last ones
             if isinstance(value, tuple) and len(value) != len(chosen):
                 raise ValueError(f"{type(self).__name__}: expected one {name} for each of {len(chosen)} parameter groups, got {len(value)}")
             for group, own in zip(chosen, value if isinstance(value, tuple) else (value,) * len(chosen)): _write(group, name, own)
@@ -194,8 +194,8 @@ class CosineRestarts(_Scheduler):
         return {"lr": _per_group(lambda top: anneal_cosine.__wrapped__(top, self.min_lr, step / length), self.max_lr)}
 
     def after_batch(self, learner):
-        number, step, length = self._cycle(learner.step - 1, self._length[1])  # of the step that is just done
-        if learner.training and step == length - 1 and self.on_cycle_end is not None: self.on_cycle_end(learner, number)
+        number, step, length = self._cycle(learner.step - 1, (self._length or (1, 1))[1])  # of the step that is just done
+        if learner.training and self._length and step == length - 1 and self.on_cycle_end is not None: self.on_cycle_end(learner, number)
 
 
 class Snapshots(list):

@@ -4,7 +4,8 @@ import pytest, torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from lesson_nb.callbacks import (BatchTransform, DeviceCB, GradientAccumulation, GradientClip, MixedPrecision, Progress, SingleBatch, TerminateOnNaN, sparkline, to_device)
-from lesson_nb.learner import AvgStats, Callback, CancelBatchException, Learner, Recorder
+from lesson_nb.learner import (AvgStats, Callback, CancelBatchException, CancelEpochException, CancelFitException, CancelStepException, Learner,
+                               Recorder)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 x, y = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)), torch.randn(50, 2, generator=torch.Generator().manual_seed(1))
@@ -333,3 +334,83 @@ def test_progress_in_a_notebook(root):
 def test_sparkline(values, line):
     got = sparkline(values)
     assert got == line if line is not None else (len(got) == 24 and got[0] == "▁" and got[-1] == "█" and list(got) == sorted(got))
+
+
+class Cancel(Callback):
+    "Leaves out some batches of the training at some event."
+    def __init__(self, event, order, *batches):
+        self.order = order
+        def cancel(learner):
+            if learner.training and learner.batch_index in batches: raise CancelBatchException
+        setattr(self, event, cancel)
+
+
+@pytest.mark.parametrize("event, order, kept", [("before_backward", 5, [0, 1, 3, 4]), ("after_backward", -40, [3, 4]), ("after_backward", 5, [3, 4])])
+def test_a_cancelled_batch_does_not_count(event, order, kept):
+    "Cancelled behind its backward pass, it takes with it what was gathered before: so says CancelBatchException."
+    made = learner(GradientAccumulation(5), Cancel(event, order, 2), valid=False)
+    made.fit(1)
+    expected = net()
+    nn.MSELoss()(expected(torch.cat([x.split(10)[i] for i in kept])), torch.cat([y.split(10)[i] for i in kept])).backward()
+    for p, q in zip(made.model.parameters(), expected.parameters()): torch.testing.assert_close(p.detach(), q.detach() - 0.1 * q.grad, atol=1e-6, rtol=1e-5)
+
+
+def test_callbacks_outside_of_a_fit():
+    for make in (Progress, lambda: GradientAccumulation(4), lambda: SingleBatch(1), lambda: GradientClip(1.0), TerminateOnNaN, DeviceCB, MixedPrecision):
+        for which in ("validate", "one_batch", "predict"):
+            fresh = learner(make())
+            before = [p.detach().clone() for p in fresh.model.parameters()]
+            fresh.predict(x) if which == "predict" else getattr(fresh, which)()
+            assert any(not torch.equal(a, b) for a, b in zip(before, fresh.model.parameters())) == (which == "one_batch")
+
+
+def test_a_cancelled_prediction_is_none_and_not_the_last_one():
+    class Stop(Callback):
+        stopped = None
+        def before_batch(self, learner):
+            if self.stopped: raise self.stopped
+    stop = Stop()
+    made = learner(stop)
+    assert made.predict(x).shape == (50, 2)
+    for Stop.stopped in (CancelBatchException, CancelEpochException, CancelFitException): assert made.predict(x[:3]) is None
+
+
+def test_do_step_does_not_outlive_a_prediction():
+    made = learner(MixedPrecision(scaler=torch.amp.GradScaler("cpu")))
+    made.fit(1)
+    made.predict(x)
+    assert made.do_step is None and made.loss_scale is None
+
+
+def test_a_step_that_is_left_out_does_not_stop_the_scaler():
+    class LeaveOut(Callback):
+        order = 45
+        def before_step(self, learner):
+            if learner.batch_index == 1: raise CancelStepException
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**4)
+    made = learner(MixedPrecision(scaler=scaler), LeaveOut())
+    made.fit(2)                                          # without update: "unscale_() has already been called"
+    assert scaler.get_scale() == 2.0**4
+
+
+def test_a_scaler_may_skip_its_infinite_steps():
+    "Of a scale that is too large the gradients overflow: the scaler halves it and goes on, and TerminateOnNaN lets it."
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    made = learner(MixedPrecision(scaler=scaler), watch := TerminateOnNaN(), loss_func=lambda pred, yb: 8 * nn.functional.mse_loss(pred, yb), lr=0.01)
+    made.fit(2)
+    assert watch.found is None and scaler.get_scale() < 2.0**127 and all(p.isfinite().all() for p in made.model.parameters())
+
+
+def test_large_finite_gradients_are_no_alarm():
+    model = net().half()
+    made = learner(watch := TerminateOnNaN(), model=model, data=([(x.half(), y.half())], None), loss_func=lambda pred, yb: (pred.float() * 1200).sum(), lr=1e-9)
+    made.fit(1)
+    assert watch.found is None
+
+
+def test_a_device_with_its_index_keeps_the_optimizer():
+    made = learner(DeviceCB("cpu:0"))
+    made.fit(1)
+    first = made.opt
+    made.fit(1)
+    assert made.opt is first

@@ -1,5 +1,5 @@
 """Killed at any batch and resumed: the same weights to the last bit. Broken files are never loaded. And when to stop, and what to keep."""
-import json, math, os, pickle, random, subprocess, sys
+import json, math, os, pickle, random, signal, subprocess, sys
 import pytest, torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -308,3 +308,93 @@ def test_stopping_and_keeping_survive_a_resume(tmp_path, at):
     with pytest.raises(RuntimeError): run("c", False, Stop(2 * at))
     resumed = run("c", True, Stop(99))
     assert resumed.recorder.epochs == whole.recorder.epochs and len(whole.recorder.epochs) == 5
+
+
+def test_a_broken_file_does_not_take_the_place_of_the_good_one(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    make(path).fit(2)
+    path.write_bytes(b"cut short")
+    good = (tmp_path / "run.previous").read_bytes()
+    again = make(path, resume=True)
+    monkeypatch.setattr("lesson_nb.checkpoints.save_state", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"): again.fit(2)
+    assert (tmp_path / "run.previous").read_bytes() == good and path.read_bytes() == b"cut short"
+    monkeypatch.undo()
+    make(path, resume=True).fit(2)
+    assert load_state(path)["epoch"] == 2 and load_state(tmp_path / "run.previous")
+
+
+def test_one_batch_leaves_the_checkpoint_alone(tmp_path):
+    run = make(tmp_path / "run")
+    run.fit(1)
+    before = (tmp_path / "run").read_bytes()
+    run.one_batch()
+    assert (tmp_path / "run").read_bytes() == before
+    fresh = make(tmp_path / "other")
+    fresh.one_batch()
+    assert not (tmp_path / "other").exists()
+
+
+class Shuffled(torch.utils.data.IterableDataset):
+    "A stream in an order of its own."
+    def __iter__(self): return iter([(x[i], y[i]) for i in torch.randperm(len(x)).tolist()])
+    def __len__(self): return len(x)
+
+
+class Drawn:
+    "Examples with random numbers in them."
+    def __len__(self): return len(x)
+    def __getitem__(self, i): return x[i] + torch.randn(4), y[i]
+
+
+class Mine:
+    "A sampler without a state."
+    def __iter__(self): return iter(torch.randperm(len(x)).tolist())
+    def __len__(self): return len(x)
+
+
+ds = TensorDataset(x, y)
+LOADERS = {"theirs": lambda: data.DataLoader(ds, 16, sampler=torch.utils.data.RandomSampler(ds)), "mine": lambda: data.DataLoader(ds, 16, sampler=Mine()),
+           "batches": lambda: data.DataLoader(ds, batch_sampler=torch.utils.data.BatchSampler(torch.utils.data.RandomSampler(ds), 16, False)),
+           "stream": lambda: data.DataLoader(Shuffled(), 16), "drawn": lambda: data.DataLoader(Drawn(), 16, shuffle=True),
+           "workers": lambda: data.DataLoader(Drawn(), 16, shuffle=True, num_workers=2)}
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_orders_and_numbers_that_are_not_ours_go_on_too(name, tmp_path):
+    class Killed(Exception): "As if the process had gone."
+    class Kill(Callback):
+        order = 3000
+        def after_batch(self, learner):
+            if learner.step == 9: raise Killed
+    def run(path, resume=False, *more):
+        torch.manual_seed(7 if not resume else 8)
+        model = nn.Linear(4, 3)
+        return Learner(model, (LOADERS[name](), None), nn.CrossEntropyLoss(), torch.optim.SGD, 0.1, [Checkpoint(path, 1, resume), *more])
+    whole = run(tmp_path / "whole")
+    whole.fit(3)
+    with pytest.raises(Killed): run(tmp_path / "part", False, Kill()).fit(3)
+    class Quiet(Callback): order = 3000
+    resumed = run(tmp_path / "part", True, type("Kill", (Quiet,), {})())
+    resumed.fit(3)
+    for a, b in zip(whole.model.parameters(), resumed.model.parameters()): assert torch.equal(a, b)
+
+
+def test_ctrl_c_in_the_validation_keeps_the_epochs_training(tmp_path):
+    "What was trained is in the file, and the resumed run is the whole one to the last bit."
+    class Interrupt(Callback):
+        order = 3000
+        def __init__(self, epoch, index): self.place = epoch, index
+        def after_batch(self, learner):
+            if not learner.training and (learner.epoch, learner.batch_index) == self.place: signal.raise_signal(signal.SIGINT)
+    whole = make(tmp_path / "whole", False, None, True, Interrupt(-1, 0))
+    whole.fit(3)
+    for epoch, index in ((0, 0), (1, 1)):
+        path = tmp_path / f"{epoch}"
+        cut = make(path, False, None, True, Interrupt(epoch, index))
+        cut.fit(3)
+        assert cut.interrupted and load_state(path)["step"] == cut.step == 6 * (epoch + 1)
+        again = make(path, True, None, True, Interrupt(-1, 0))
+        again.fit(3)
+        for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True): assert torch.equal(a, b)
+        assert whole.metrics == again.metrics and whole.recorder.epochs == again.recorder.epochs

@@ -523,3 +523,50 @@ def test_bunch_of_streams():
         def __iter__(self): return iter(range(10))
     bunch = ours.get_dls(Stream(), Stream(), 4)
     assert [b.tolist() for b in bunch.train_dl] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]] and len(list(bunch.valid_dl)) == 2
+
+
+# ---- samplers of one's own, and PyTorch's loader over our data sets
+
+class Evens(ours.RandomSampler):
+    def __iter__(self): return (i for i in super().__iter__() if i % 2 == 0)
+
+
+class Listed(ours.Sampler):
+    "Has an `order`, which is no method."
+    def __init__(self, order): self.order = order
+    def __iter__(self): return iter(self.order)
+    def __len__(self): return len(self.order)
+
+
+@pytest.mark.parametrize("make", [Evens, lambda ds: Listed([3, 1, 4, 1])])
+def test_a_changed_iter_is_heard(make):
+    ds = ours.TensorDataset(torch.arange(8))
+    torch.manual_seed(5)
+    got = [b.tolist() for b, in ours.DataLoader(ds, 2, sampler=make(ds))]
+    torch.manual_seed(5)
+    assert got == [b.tolist() for b, in theirs.DataLoader(ds, 2, sampler=make(ds))]
+
+
+class Plain:
+    "Examples one by one, and nothing else."
+    def __init__(self, start): self.start = start
+    def __len__(self): return 4
+    def __getitem__(self, i):
+        if i >= 4: raise IndexError(i)
+        return self.start + i
+
+
+def test_pytorchs_loader_reads_our_datasets():
+    both = ours.ConcatDataset([Plain(0), ours.Subset(Plain(10), [3, 1]), ours.TensorDataset(torch.tensor([20, 21]))])
+    assert both.__getitems__([5, 0, 4, 3, 6]) == [11, 0, 13, 3, (torch.tensor(20),)]
+    assert [b.tolist() for b in theirs.DataLoader(ours.Subset(Plain(0), [2, 0, 3]), 2)] == [[2, 0], [3]]
+
+
+def test_workers_that_stay_draw_no_new_seed():
+    found = []
+    for place in (ours, theirs):
+        torch.manual_seed(3)
+        loader = place.DataLoader(ours.TensorDataset(torch.arange(12)), 4, shuffle=True, num_workers=1, persistent_workers=True)
+        found.append([[b.tolist() for b, in loader] for _ in range(3)])
+        del loader
+    assert found[0] == found[1]

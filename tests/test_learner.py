@@ -275,3 +275,39 @@ def test_what_could_not_be_read_back_is_refused_and_the_old_file_stays(tmp_path)
     for wrong in (numpy.float64(0.5), numpy.ones(2), path, object):
         with pytest.raises(ValueError, match="expected tensors and plain values.*numpy"): save_state({"wrong": [wrong]}, path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["state"] and load_state(path) == {"lr": 0.5}
+
+
+@pytest.mark.parametrize("target", [{"name": ["a", "b", "c"], "label": torch.zeros(3)}, [["a", "b", "c"], torch.zeros(3)], None, ["a", "b", "c"], ()])
+def test_a_target_may_hold_strings(target):
+    "A string's first part is a string: looking for a tensor there never ended."
+    learner = Learner(torch.nn.Linear(2, 1), ([(torch.ones(3, 2), target)], None), lambda pred, yb: pred.mean())
+    learner.fit(1)
+    assert learner.metrics["train_loss"] == pytest.approx(learner.loss.item())
+
+
+def test_each_metric_needs_a_name_of_its_own():
+    with pytest.raises(ValueError, match="not 'loss'"): AvgStats(loss=lambda p, y: p.mean())
+    with pytest.raises(ValueError, match="a name of its own"): AvgStats(lambda p, y: 1.0, lambda p, y: 2.0)
+    with pytest.raises(ValueError, match="a name of its own"): AvgStats(torch.nn.functional.mse_loss, mse_loss=torch.nn.functional.l1_loss)
+    assert [*AvgStats(torch.nn.MSELoss()).functions] == ["MSELoss"]
+
+
+def test_a_metric_for_each_example_is_named():
+    made = Learner(torch.nn.Linear(2, 1), ([(torch.ones(3, 2), torch.ones(3, 1))], None), torch.nn.MSELoss(), cbs=AvgStats(each=lambda p, y: (p - y).abs(), train=True))
+    with pytest.raises(ValueError, match=r"train_each: expected one number, got shape \(3, 1\)"): made.fit(1)
+
+
+def test_one_callback_needs_no_list_and_numpys_numbers_count():
+    numpy = pytest.importorskip("numpy")
+    made = Learner(torch.nn.Linear(2, 1), ([(torch.ones(3, 2), torch.ones(3, 1))] * 2, None), torch.nn.MSELoss(), cbs=Recorder())
+    other = Recorder("lr")
+    made.fit(numpy.int64(2), cbs=other)
+    assert made.cbs[0].losses == other.losses and len(other.losses) == 4
+
+
+def test_a_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path):
+    save_state({"a": 1}, tmp_path / "real")
+    (tmp_path / "real").chmod(0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    save_state({"a": 2}, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and load_state(tmp_path / "real") == {"a": 2} and (tmp_path / "real").stat().st_mode & 0o777 == 0o600

@@ -163,3 +163,10 @@ def test_several_inputs_share_one_mix():
 def test_indices_cannot_be_mixed():
     data = [(torch.randint(5, (6,)), torch.randint(4, (6,)))]
     with pytest.raises(TypeError, match="MixUp: expected inputs of a floating-point dtype"): learner(MixUp(), data=data, model=nn.Embedding(5, 4)).fit(1)
+
+
+def test_its_own_generator_goes_on_where_it_stood():
+    first, second = (MixUp(generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    torch.rand(3, generator=first.generator)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(torch.rand(5, generator=first.generator), torch.rand(5, generator=second.generator)) and MixUp().state_dict() == {}

@@ -490,3 +490,30 @@ def test_plot_shows_a_log_axis_and_the_suggestion():
     ax = found.plot()
     assert ax.get_xscale() == "log" and "suggestion" in ax.get_legend().get_texts()[-1].get_text()
     LRFinding([1e-3, 1e-2, 1e-1], [1.0, 2.0, 3.0]).plot()
+
+
+# a loader that gives more batches than it says, and steps outside of a fit ------------------------------------------------------
+class Longer:
+    "Says 3 batches and gives 5, as PyTorch's loader does with a stream and workers."
+    def __len__(self): return 3
+    def __iter__(self): return iter([(torch.ones(4, 2), torch.zeros(4, 1))] * 5)
+
+
+@pytest.mark.parametrize("make", [lambda: ParamScheduler("lr", anneal_linear(0.1, 0.0)), lambda: OneCycle(0.1, anneal_strategy="linear"), lambda: OneCycle(0.1)])
+def test_behind_its_end_a_schedule_keeps_its_last_value(make):
+    recorder, scheduler = Recorder(), make()
+    learner = Learner(nn.Linear(2, 1), (Longer(), None), nn.MSELoss(), optim.SGD, cbs=[recorder, scheduler])
+    learner.fit(2)
+    rates = [rate for rate, in recorder.settings["lr"]]
+    torch.testing.assert_close(rates[:6], scheduler.preview(6, 2)["lr"].tolist())
+    assert len(rates) == 10 and rates[6:] == [rates[5]] * 4 and min(rates) >= 0
+    learner.one_batch((torch.ones(4, 2), torch.zeros(4, 1)))
+    assert learner.opt.param_groups[0]["lr"] == rates[5]
+
+
+@pytest.mark.parametrize("make", [lambda: OneCycle(0.1), lambda: ParamScheduler("lr", anneal_none(0.3, 0.3)), lambda: CosineRestarts(0.1, on_cycle_end=Snapshots())])
+def test_outside_of_a_fit_a_schedule_leaves_the_rate_alone(make):
+    learner = Learner(nn.Linear(2, 1), (Longer(), Longer()), nn.MSELoss(), optim.SGD, lr=0.7, cbs=[make()])
+    assert learner.validate()["valid_loss"] > 0
+    learner.one_batch((torch.ones(4, 2), torch.zeros(4, 1)))
+    assert learner.opt.param_groups[0]["lr"] == 0.7

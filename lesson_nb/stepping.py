@@ -37,7 +37,7 @@ class Many:
         return call
 
 # %% ../nbs/08a_stepping.ipynb #55638001
-STRETCH = 2**15  # numbers that a core works on at a time: parameter, gradient, two states and a helper fit into its cache
+STRETCH = 2**15  # numbers that a core works on at a time: parameter, gradient, two states and a helper are 640 KiB, about what its cache holds
 
 
 def _rest(p):
@@ -108,13 +108,13 @@ class _Flat:
         _refuse_to_move(members)
         self.book, self.everybody, self.names, known = list(book.values()), list(group["params"]), names, set(map(id, members))
         room = {p.device: STRETCH * torch.get_num_threads() if p.device.type == "cpu" else 2**62 for p in members}
-        def bucket(p): return str(p.device), str(p.dtype), p.numel() >= room[p.device]
-        order = sorted(range(len(members)), key=lambda i: (*bucket(members[i]), str(_rest(members[i]))))
+        def bucket(p, state): return str(p.device), str(p.dtype), p.numel() >= room[p.device], state.get("step", 0)
+        order = sorted(range(len(members)), key=lambda i: (*bucket(members[i], states[i]), str(_rest(members[i]))))
         self.params, self.states = [members[i] for i in order], [states[i] for i in order]
         self.others = [p for p in self.everybody if id(p) not in known]
-        cuts, size = [0], 0
-        for i, (p, before) in enumerate(zip(self.params, [None, *self.params])):
-            if i and (bucket(p) != bucket(before) or size + p.numel() > room[p.device]): cuts, size = [*cuts, i], 0
+        cuts, size, buckets = [0], 0, [*map(bucket, self.params, self.states)]
+        for i, p in enumerate(self.params):
+            if i and (buckets[i] != buckets[i - 1] or size + p.numel() > room[p.device]): cuts, size = [*cuts, i], 0
             size += p.numel()
         places = [slice(a, b) for a, b in zip(cuts, [*cuts[1:], len(order)]) if a < b]
         self.pieces = [_Piece(self.params[s], self.states[s], names, s, room[self.params[s.start].device]) for s in places]
@@ -174,13 +174,13 @@ class _Ways(torch.optim.Optimizer):
         grads = [p.grad for p in laid.params]
         for piece in laid.pieces:
             own, counts = grads[piece.place], [[state[key] for state in piece.states] for key in self.counts]
-            if [g for g in own if g is None] or any(c.count(c[0]) < len(c) for c in counts):   # not all at the same step: one by one
-                self._step_each(group, names, [(p, g) for p, g in zip(piece.params, own) if g is not None])
-                continue
+            ready = [(p, g) for p, g in zip(piece.params, own) if g is not None]
+            if len(ready) < len(own) or any(c.count(c[0]) < len(c) for c in counts):   # not all at the same step: one by one,
+                if len(ready) == len(own): self._laid.pop(id(group), None)             # and next time those alike are laid together
+                self._step_each(group, names, ready); continue
             try: grad = piece.gather(own)
             except RuntimeError: self._ready(group); raise
-            count = piece.states[0]
-            self.advance(group, count)
+            self.advance(group, count := piece.states[0])
             for (param, *tensors), part in zip(piece.chunks, grad.split(piece.chunk)):
                 self.rule(group, count, param, part.neg() if group["maximize"] else part, *tensors)
             for state in piece.states: state.update((key, count[key]) for key in self.counts)

@@ -138,11 +138,26 @@ def flat_pair(name="Adam", settings=None, steps=4, dtype=torch.float64):
     return ours, theirs
 
 
+@pytest.mark.parametrize("name", FLAT)
+def test_after_a_missing_gradient_those_alike_are_laid_together_again(name, monkeypatch):
+    ours, theirs = pair(name, {"momentum": 0.9} if name == "SGD" else {}, torch.float64, {"flat": True})
+    calls, rule = [], type(ours).rule
+    monkeypatch.setattr(type(ours), "rule", lambda self, *args: (calls.append(1), rule(self, *args))[1])
+    made = []
+    for step in range(7):
+        calls.clear()
+        for optimizer in (ours, theirs): train(optimizer, 1, first=step, missing=lambda step: (1,) if step == 2 else ())
+        made.append(len(calls))
+    assert_equal_params(params_of(ours), params_of(theirs))
+    assert made[0] == made[1] < made[2] and made[3] > made[1] and made[1] < made[4] == made[5] == made[6] <= made[1] + 2   # with one apart
+
+
 def params_of(optimizer): return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def test_flat_lays_parameters_and_states_into_one_memory():
-    ours, _ = flat_pair()
+    ours, _ = pair("Adam", {}, torch.float64, {"flat": True})
+    train(ours, 4, missing=lambda step: ())
     params = [p for p in params_of(ours) if p.numel()]
     assert len({p.untyped_storage().data_ptr() for p in params}) == 1
     assert len({ours.state[p]["exp_avg"].untyped_storage().data_ptr() for p in params}) == 1
@@ -291,7 +306,8 @@ def test_flat_with_mixed_dtypes_large_tensors_and_layouts(monkeypatch):
     for a, b in zip(*found): torch.testing.assert_close(a, b, rtol=1e-5 if a.dtype == torch.float32 else 1e-12, atol=1e-6 if a.dtype == torch.float32 else 1e-13)
     ours = found[0]
     assert ours[1].is_contiguous(memory_format=torch.channels_last) and ours[2].stride() == (1, 4), "dense layouts are kept"
-    assert len({p.untyped_storage().data_ptr() for p in ours if p.dtype == torch.float64 and 0 < p.numel() < 1000}) == 1
+    together = [p for i, p in enumerate(ours) if i != 2 and p.dtype == torch.float64 and 0 < p.numel() < 1000]   # the third is a step behind
+    assert len({p.untyped_storage().data_ptr() for p in together}) == 1 and ours[2].untyped_storage().data_ptr() != together[0].untyped_storage().data_ptr()
 
 
 def test_flat_takes_gradients_of_any_layout(monkeypatch):

@@ -16,7 +16,9 @@ def _few(values, most=3): # for a message
 
 
 def _require(table, names, who):
-    twice = sorted({name for name in names if names.count(name) > 1})
+    if odd := [name for name in table.columns if not isinstance(name, str)]:
+        raise TypeError(f"{who}: expected text as the names of columns, got {_few(odd)}; table.rename(columns=str) makes it")
+    twice = sorted({name for name in names if names.count(name) > 1 or (table.columns == name).sum() > 1})
     if twice: raise ValueError(f"{who}: expected each column once, got {_few(twice)} twice")
     if missing := [name for name in names if name not in table]:
         raise ValueError(f"{who}: expected columns that the table has; it has no {_few(missing)}, but {_few(table.columns, 100)}")
@@ -75,8 +77,7 @@ class Categorify:
 
     def decode(self, name, codes): # a column, and its codes
         "The values behind the codes; None for 0."
-        classes = _fitted(self, self.classes)[name]
-        return [None if code == 0 else classes[code - 1] for code in codes]
+        return [None if code == 0 else _fitted(self, self.classes)[name][code - 1] for code in codes]
 
 
 def _fitted(step, state):
@@ -184,9 +185,7 @@ class Normalize:
         if gaps := [name for name, values in columns.items() if np.isnan(values).any() or len(values) == 0]:
             raise ValueError(f"Normalize: expected rows without gaps, got some or nothing in {_few(gaps, 100)}; use FillMissing first")
         self.means = {name: float(values.mean()) for name, values in columns.items()}
-        for name, values in columns.items():
-            deviation = float(np.std(values))
-            self.deviations[name] = deviation if deviation > 1e-12 * abs(self.means[name]) else 0.0
+        self.deviations = {name: d if (d := float(np.std(values))) > 1e-12 * abs(self.means[name]) else 0.0 for name, values in columns.items()}
         if single := [name for name in self.names if self.deviations[name] == 0]:
             warnings.warn(f"columns of one value, which say nothing and become 0: {_few(single, 100)}", stacklevel=2)
         return self
@@ -240,10 +239,8 @@ class TableReader:
     def from_state(cls, state): # what `state_dict` gave
         "A reader that reads as the one it came from."
         reader = cls(state["categories"], state["numbers"])
-        reader.fill.medians, reader.fill.gaps = state["medians"], state["gaps"]
-        reader.categorify = Categorify(list(state["classes"]))
-        reader.categorify.classes = state["classes"]
-        reader.normalize.means, reader.normalize.deviations = state["means"], state["deviations"]
+        reader.fill.medians, reader.fill.gaps, reader.categorify = state["medians"], state["gaps"], Categorify(list(state["classes"]))
+        reader.categorify.classes, reader.normalize.means, reader.normalize.deviations = state["classes"], state["means"], state["deviations"]
         return reader
 
     def save(self, path): # of the file
@@ -253,7 +250,8 @@ class TableReader:
     @classmethod
     def load(cls, path): # of a file that `save` wrote
         "Read it back. ValueError for a file cut short, changed or foreign."
-        return cls.from_state(load_state(path))
+        try: return cls.from_state(load_state(path))
+        except (KeyError, TypeError) as error: raise ValueError(f"{path}: expected a file that TableReader.save wrote, got another") from error
 
 # %% ../nbs/19_tables.ipynb #80459083
 def cont_cat_split(table, # the training part
@@ -266,8 +264,8 @@ def cont_cat_split(table, # the training part
     for name in [name for name in table if name not in leave]:
         kind, different = table[name].dtype, table[name].nunique()
         if pd.api.types.is_datetime64_any_dtype(kind): raise TypeError(f"cont_cat_split: {name} holds dates; use add_datepart first")
-        is_number = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
-        if pd.api.types.is_integer_dtype(kind) and different <= max_categories: is_number = False
+        few = pd.api.types.is_bool_dtype(kind) or pd.api.types.is_integer_dtype(kind) and different <= max_categories
+        is_number = pd.api.types.is_numeric_dtype(kind) and not few
         if different == 0 or different == 1 and table[name].notna().all(): out.append(name)
         else: found[is_number and different > 1].append(name)     # one value and gaps: there or not is what it says
     if out: warnings.warn(f"cont_cat_split leaves out columns that are empty or have one value: {_few(out, 100)}", stacklevel=2)
@@ -282,6 +280,8 @@ def split_by_time(table, columns, # the column that says when, or several, for i
     if not 0 < share < 1: raise ValueError(f"split_by_time: expected a share between 0 and 1, got {share}; is it a percentage?")
     if gone := int(table[columns].isna().any(axis=1).sum()):
         raise ValueError(f"split_by_time: expected a time in every row of {_few(columns)}, missing in {gone:,} of {len(table):,}")
+    if text := [name for name in columns if table[name].map(type).eq(str).any()]:
+        raise TypeError(f"split_by_time: expected times, got text in {_few(text)}, whose order is that of its letters; try pd.to_datetime")
     when = table.groupby(columns).ngroup().to_numpy()                 # 0, 1, ... from the earliest on
     late = when >= np.sort(when)[int(len(when) * (1 - share))] if len(when) else when > 0
     if late.all() or not late.any():

@@ -15,7 +15,7 @@ from .learner import Learner, load_state, modes_kept, save_state
 from .regression import sigmoid_range
 from .samplers import TensorDataset
 from .starts import trunc_normal_
-from .tables import TableReader
+from .tables import TableReader, _require
 
 # %% ../nbs/19a_tabular.ipynb #c73e25d3
 def one_hot_columns(codes, sizes): # (rows, categories), and how many codes each of them has
@@ -103,12 +103,15 @@ class TablePredictor:
     def load(cls, path): # of a file that `save` wrote
         "Read it back, onto the CPU. ValueError for a file cut short, changed or foreign."
         state = load_state(path)
-        model = TabularModel(**state["arguments"])
+        try: model, reader, log = TabularModel(**state["arguments"]), TableReader.from_state(state["reader"]), state["log"]
+        except (KeyError, TypeError) as error: raise ValueError(f"{path}: expected a file that TablePredictor.save wrote, got another") from error
         model.load_state_dict(state["weights"])
-        return cls(TableReader.from_state(state["reader"]), model.eval(), state["log"])
+        return cls(reader, model.eval(), log)
 
 # %% ../nbs/19a_tabular.ipynb #96dbfcc7
 def _target_of(table, target, log):
+    _require(table, [target], "tabular_learner")
+    if table[target].dtype.kind not in "iufb": raise TypeError(f"{target}: expected a target of numbers, got {table[target].dtype}; see pd.to_numeric")
     values = table[target].to_numpy("float64", na_value=np.nan)
     wrong = ~np.isfinite(values) | (log & (values <= 0))
     if wrong.any():
@@ -134,8 +137,10 @@ def tabular_learner(train, valid, # tables: to learn from, and to judge by
                     batch_size=64, opt_func=partial(AdamW, weight_decay=0.3, flat=True), lr=1e-2, cbs=(), # of the Learner
                     **model): # widths, ps and embed_p of the TabularModel
     "A TabularLearner for the mean squared error; its reader is fitted on `train` alone. ValueError for a missing target, or one without log."
+    if target in (*categories, *numbers): raise ValueError(f"tabular_learner: expected a target that is not learned from, got {target!r} as both")
     reader, y = TableReader(categories, numbers).fit(train), _target_of(train, target, log)
     low, high = y.min().item(), y.max().item()
+    if low == high: raise ValueError(f"{target}: expected different values to learn, got {low:g} in all {len(y):,} rows")
     y_range = None if room is None else (low - room * (high - low), high + room * (high - low))
     network = TabularModel(list(reader.sizes.values()), len(numbers), y_range=y_range, **model)
     parts = [TensorDataset(*reader(part), _target_of(part, target, log)) for part in (train, valid)]

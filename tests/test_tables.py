@@ -235,3 +235,24 @@ def test_split_refuses_missing_times_and_percentages():
     with pytest.raises(ValueError, match="rows by, got 1,"): split_by_time(pd.DataFrame({"t": [5, 5, 5]}), "t")
 
 
+def test_numbers_in_an_object_column_are_no_dates():
+    import pandas as pd
+    from lesson_nb.tables import add_datepart
+    for values in (pd.Series([20150731, None], dtype=object), pd.Series(pd.Categorical([20150731, 20150801]))):
+        with pytest.raises(TypeError, match="expected dates or text, got numbers"): add_datepart(pd.DataFrame({"Date": values}), "Date")
+    assert add_datepart(pd.DataFrame({"Date": pd.Series([20150731], dtype=object)}), "Date", format="%Y%m%d")["Year"].tolist() == [2015]
+
+
+def test_names_of_columns_are_text_and_stand_there_once():
+    numbered, twice = pd.DataFrame({0: [1.0, 2.0], "a": ["x", "y"]}), pd.DataFrame([[1.0, 2.0]], columns=["a", "a"])
+    for make in (Categorify, FillMissing, Normalize):
+        with pytest.raises(TypeError, match=r"rename\(columns=str\)"): make([0]).fit(numbered)
+        with pytest.raises(ValueError, match="'a' twice"): make(["a"]).fit(twice)
+    with pytest.raises(ValueError, match="'a' twice"): add_datepart(twice, "a")
+
+
+@pytest.mark.parametrize("times", [["3.11.2014", "12.1.2013", "1.2.2015"], pd.Series(["2013-01-12", "2014-11-03", "2015-02-01"], dtype="string")])
+def test_text_has_no_order_in_time(times):
+    with pytest.raises(TypeError, match="letters"): split_by_time(pd.DataFrame({"t": times, "n": [1, 2, 3]}), ["n", "t"])
+    dates = pd.DataFrame({"t": pd.to_datetime(pd.Series(times), dayfirst="." in times[0])})
+    assert [rows.tolist() for rows in split_by_time(dates, "t", 0.3)][1] == [2]

@@ -4,6 +4,7 @@ from functools import partial
 import numpy as np, pandas as pd, pytest, torch
 from torch import nn
 from lesson_nb.adaptive import AdamW
+from lesson_nb.learner import save_state
 from lesson_nb.regression import sigmoid_range
 from lesson_nb.schedules import OneCycle
 from lesson_nb.tables import TableReader, add_datepart, split_by_time
@@ -216,17 +217,23 @@ def test_rossmann_goes_through_from_the_real_layouts(layout, tmp_path, monkeypat
     assert answers.shape == (9,) and (answers > 0).all() and learner.reader.sizes["CompetitionDistance_na"] == 3
 
 
-def test_numbers_in_an_object_column_are_no_dates():
-    import pandas as pd
-    from lesson_nb.tables import add_datepart
-    for values in (pd.Series([20150731, None], dtype=object), pd.Series(pd.Categorical([20150731, 20150801]))):
-        with pytest.raises(TypeError, match="expected dates or text, got numbers"): add_datepart(pd.DataFrame({"Date": values}), "Date")
-    assert add_datepart(pd.DataFrame({"Date": pd.Series([20150731], dtype=object)}), "Date", format="%Y%m%d")["Year"].tolist() == [2015]
-
-
 def test_nothing_of_the_users_is_overwritten_or_leaks():
     import numpy as np, pandas as pd
     from lesson_nb.tables import FillMissing, cont_cat_split
     table = pd.DataFrame({"s": [1.0, np.nan], "s_na": ["keep", "me"]})
     with pytest.raises(ValueError, match="overwrite the columns.*s_na"): FillMissing(["s"]).fit(table)
     with pytest.raises(ValueError, match="it has no .*saleprice"): cont_cat_split(pd.DataFrame({"SalePrice": [1.0, 2.5]}), "saleprice")
+
+
+@pytest.mark.parametrize("change, kind, words", [
+    (lambda t: t.drop(columns="y"), ValueError, "it has no 'y'"), (lambda t: t.assign(y=t.y.astype(str)), TypeError, "a target of numbers"),
+    (lambda t: t.assign(y=3.0), ValueError, "different values to learn"), (lambda t: t, ValueError, "not learned from")])
+def test_a_target_that_cannot_be_learned(change, kind, words):
+    table = pd.DataFrame({"y": np.arange(20.0), "x": np.arange(20.0)[::-1], "c": ["a", "b"] * 10})
+    with pytest.raises(kind, match=words): tabular_learner(changed := change(table), changed, "y", ["c"], ["x", "y"] if "learned from" in words else ["x"])
+
+
+def test_a_foreign_file_is_no_predictor(tmp_path):
+    save_state({"weights": {}}, tmp_path / "other")
+    for cls in (TablePredictor, TableReader):
+        with pytest.raises(ValueError, match="another"): cls.load(tmp_path / "other")

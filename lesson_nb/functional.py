@@ -28,4 +28,4 @@ def __getattr__(name):
     near = difflib.get_close_matches(name, __all__, 1)
     mend = (f"it is not rebuilt in this course; use torch.nn.functional.{name}" if hasattr(torch.nn.functional, name)
             else f"did you mean {near[0]!r}?" if near else f"nor has torch.nn.functional; it offers {', '.join(__all__)}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: {mend}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: {mend}", obj=None)   # else Python would add a guess of its own

@@ -21,4 +21,4 @@ def __getattr__(name):
     if name.startswith("__"): raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     near = difflib.get_close_matches(name, __all__, 1)
     mend = f"did you mean {near[0]!r}?" if near else f"nor has torch.nn.init; it offers {', '.join(__all__)}"
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: {mend}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: {mend}", obj=None)   # else Python would add a guess of its own

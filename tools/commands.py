@@ -330,7 +330,8 @@ def export_stage():
         stage.passed, stage.failed = int(not found), int(bool(found))
         for name, what in found.items(): say(f"lesson_nb/{name} {what}" if name != "nbdev_export" else f"{name} {what}")
         if found:
-            say("mend: run `nbdev_export` (it is in .venv), or `make notebooks`; edit the notebook, never the module")
+            say("mend: if the notebook was edited, run `nbdev_export` (it lies in .venv, beside the Python there), or `make notebooks`. If the module was")
+            say("edited by hand, move that into the notebook's cell first: the export writes the module anew, and what was typed into it is lost")
             stage.notes.append("differs: " + ", ".join(found))
         else: stage.notes.append("clean")
     return stage

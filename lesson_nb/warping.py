@@ -256,7 +256,7 @@ class RandomWarp(Geometric):
 
 class Together(Compose):
     "Geometric transforms one after the other in a single look: matrices are multiplied, pixels are mixed only once."
-    def __init__(self, *transforms, padding_mode="reflection", mode="bilinear"): # as in Geometric
+    def __init__(self, *transforms, padding_mode="reflection", mode="bilinear"): # of the single look; the transforms' own are not used
         super().__init__(*transforms)
         if bad := [t for t in transforms if not isinstance(t, Geometric)]:
             raise TypeError(f"Together: expected Geometric transforms, got {bad[0]!r}; Compose takes any")

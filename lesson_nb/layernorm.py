@@ -90,7 +90,7 @@ def layer_norm(input, # (..., *normalized_shape)
 
 
 class LayerNorm(nn.Module):
-    "Each example gets mean 0 and variance 1 along its last axes, times weight, plus bias."
+    "Each example of (..., *normalized_shape) gets mean 0 and variance 1 along these last axes, times weight, plus bias."
     def __init__(self, normalized_shape, # a number, or the sizes of the last axes
                  eps=1e-5, elementwise_affine=True, bias=True, # added to the variance; with a weight, and with a bias, for each place
                  device=None, dtype=None):
@@ -140,7 +140,7 @@ def group_norm(input, # (n, channels, ...)
 
 
 class GroupNorm(nn.Module):
-    "Each group of channels of each example gets mean 0 and variance 1, times the channel's weight, plus its bias."
+    "Each group of channels of each example of (n, channels, ...) gets mean 0 and variance 1, times the channel's weight, plus its bias."
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True):
         super().__init__()
         if num_channels % num_groups: raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
@@ -229,7 +229,7 @@ def rms_norm(input, # (..., *normalized_shape)
 
 
 class RMSNorm(nn.Module):
-    "Each example gets mean square 1 along its last axes, times weight; no mean is subtracted."
+    "Each example of (..., *normalized_shape) gets mean square 1 along these last axes, times weight; no mean is subtracted."
     def __init__(self, normalized_shape, # a number, or the sizes of the last axes
                  eps=None, elementwise_affine=True, # added to the mean square; with a weight for each place
                  device=None, dtype=None):

@@ -205,18 +205,18 @@ class _InPlace(nn.Module):
 
 
 class ReLU(_InPlace):
-    "Zero for what is below zero."
+    "Zero for what is below zero, in an input of any shape."
     def forward(self, input):
         return relu(input, self.inplace) if self.inplace or is_traced() or not input.is_floating_point() else Relu.apply(input)
 
 
 class SiLU(_InPlace):
-    "input * sigmoid(input)."
+    "input * sigmoid(input), for an input of any shape (Elfwing and others, 2017)."
     def forward(self, input): return silu(input, self.inplace)
 
 
 class LeakyReLU(_InPlace):
-    "`negative_slope` times what is below zero."
+    "`negative_slope` times what is below zero, all else as it is; any shape."
     def __init__(self, negative_slope=0.01, inplace=False):
         super().__init__(inplace)
         self.negative_slope = negative_slope
@@ -225,7 +225,7 @@ class LeakyReLU(_InPlace):
 
 
 class GELU(nn.Module):
-    "The input times the share of a standard normal below it: exact, or with `approximate='tanh'`."
+    "The input, of any shape, times the share of a standard normal below it: exact, or with `approximate='tanh'`."
     def __init__(self, approximate="none"):
         super().__init__()
         self.approximate = approximate
@@ -234,17 +234,17 @@ class GELU(nn.Module):
 
 
 class Sigmoid(nn.Module):
-    "1 / (1 + exp(-input))."
+    "1 / (1 + exp(-input)), for an input of any shape."
     def forward(self, input): return sigmoid(input)
 
 
 class LogSigmoid(nn.Module):
-    "The logarithm of sigmoid(input)."
+    "The logarithm of sigmoid(input), for an input of any shape."
     def forward(self, input): return logsigmoid(input)
 
 
 class Tanh(nn.Module):
-    "The hyperbolic tangent."
+    "The hyperbolic tangent of an input of any shape."
     def forward(self, input): return input.tanh()
 
 
@@ -256,12 +256,12 @@ class _AlongDim(nn.Module):
 
 
 class Softmax(_AlongDim):
-    "Shares that sum to 1 along `dim`."
+    "exp(input) / sum(exp(input)) along `dim`, for scores of any shape: shares that sum to 1."
     def forward(self, input): return softmax(input, self.dim, _stacklevel=5)
 
 
 class LogSoftmax(_AlongDim):
-    "The logarithms of those shares."
+    "The logarithms of softmax(input) along `dim`, for scores of any shape."
     def forward(self, input): return log_softmax(input, self.dim, _stacklevel=5)
 
 # %% ../nbs/05b_layers.ipynb #7456c033
@@ -279,12 +279,12 @@ class _WeightedLoss(_Loss):
 
 
 class MSELoss(_Loss):
-    "Squared differences."
+    "Squared differences of two tensors of one shape: their mean, their sum, or all of them, as `reduction` says."
     def forward(self, input, target): return mse_loss(input, target, reduction=self.reduction)
 
 
 class L1Loss(_Loss):
-    "Absolute differences."
+    "Absolute differences of two tensors of one shape: their mean, their sum, or all of them, as `reduction` says."
     def forward(self, input, target): return l1_loss(input, target, reduction=self.reduction)
 
 
@@ -306,12 +306,12 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class BCELoss(_WeightedLoss):
-    "What probabilities lose against targets from 0 to 1."
+    "What probabilities lose against targets from 0 to 1 of the same shape. ValueError for numbers outside 0 to 1."
     def forward(self, input, target): return binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    "What scores lose against targets from 0 to 1; `pos_weight` is what a target of 1 counts."
+    "What scores lose against targets from 0 to 1 of the same shape; `pos_weight` is what a target of 1 counts."
     def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
         super().__init__(weight, size_average, reduce, reduction)
         self.register_buffer("pos_weight", pos_weight)

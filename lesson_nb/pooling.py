@@ -180,13 +180,13 @@ class _Adaptive(nn.Module):
 
 
 class AdaptiveAvgPool2d(_Adaptive):
-    "The means of `output_size` windows: a number or (height, width); None keeps the input's."
+    "(images, channels, height, width) to the means of `output_size` windows: a number or (height, width); None keeps the input's."
     def __init__(self, output_size): super().__init__(output_size)
     def forward(self, input): return adaptive_avg_pool2d(input, self.output_size)
 
 
 class AdaptiveMaxPool2d(_Adaptive):
-    "The largest numbers of `output_size` windows, and with `return_indices` their places."
+    "(images, channels, height, width) to the largest numbers of `output_size` windows, and with `return_indices` their places."
     def forward(self, input): return adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
 # %% ../nbs/06b_pooling.ipynb #2ad70641

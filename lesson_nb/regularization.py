@@ -97,7 +97,7 @@ class Dropout(_DropoutLayer):
 
 
 class Dropout2d(_DropoutLayer):
-    "The same for whole channels of (n, channels, height, width)."
+    "In training, zero whole channels of (n, channels, height, width) with chance `p`, divide the rest by 1 - p; else pass everything on."
     def forward(self, input): return dropout2d(input, self.p, self.training, self.inplace)
 
 # %% ../nbs/14_regularization.ipynb #422ec1b1

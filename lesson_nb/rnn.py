@@ -212,7 +212,10 @@ class RecurrentLayer(_Weights):
 
 # %% ../nbs/20a_rnn.ipynb #56b510b1
 class RNN(RecurrentLayer):
-    "Layers of RNNCells over time, in one or two directions: (outputs, state). PyTorch's arguments but for PackedSequence as an input."
+    """Layers of RNNCells over time, in one or two directions. PyTorch's arguments, but for PackedSequence as an input.
+
+    (time, batch, input_size) to outputs (time, batch, ways * hidden_size) and the last state (layers * ways, batch, hidden_size).
+    """
     def __init__(self, input_size, hidden_size, num_layers=1, nonlinearity="tanh", # or "relu"; all others as RecurrentLayer has them
                  bias=True, batch_first=False, dropout=0.0, bidirectional=False, device=None, dtype=None, *, proj_size=0):
         if proj_size: raise ValueError("RNN: proj_size is for an LSTM only; leave it out")

@@ -232,7 +232,7 @@ class Relu(torch.autograd.Function):
 
 # %% ../nbs/03_autograd.ipynb #600e22bf
 def is_traced():
-    "Whether torch.func transforms what is computed now, or torch.export writes it down: they follow each operation, and a Function hides them."
+    "Whether torch.func transforms what is computed now, or torch.export writes it down: one refuses our Functions, one loses their way back."
     return _is_exporting() or torch._C._are_functorch_transforms_active()
 
 _is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)   # PyTorch 2.6 does not tell the two apart

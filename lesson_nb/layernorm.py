@@ -41,7 +41,7 @@ class _Standardized(Function):
 def _standardized(input, axes, eps, center=True):
     "Mean 0 (if `center`) and mean square 1 along the axes, in a dtype with room for rounding."
     if input.numel() == 0: return roomy(input).clone()
-    if is_traced(): # each operation is followed
+    if is_traced(): # torch.func or torch.export is at work (lesson 03)
         output = roomy(input) - roomy(input).mean(axes, keepdim=True) if center else roomy(input)
         return output / (output.square().mean(axes, keepdim=True) + eps).sqrt()
     return _Standardized.apply(roomy(input), axes, math.prod([input.shape[axis] for axis in axes]), eps, center)[0]

@@ -76,7 +76,7 @@ class _Lookup(Function):
         return None, grad.new_zeros(ctx.rows, grad.shape[-1]).index_add(0, flat, grad), None, None
 
 
-def _looked_up(input, weight, padding_idx): # the same by plain indexing, for those that follow each operation
+def _looked_up(input, weight, padding_idx): # the same by plain indexing, for torch.func and torch.export (is_traced, lesson 03)
     found = weight[input]
     return found if padding_idx is None else torch.where((input == padding_idx)[..., None], found.detach(), found)
 

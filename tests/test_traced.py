@@ -6,7 +6,7 @@ from torch.func import functional_call, grad, jacfwd, jacrev, vmap
 from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 from lesson_nb import functional as ours_functional, nn as ours_nn
-from lesson_nb.autograd import is_traced
+from lesson_nb.autograd import Relu, is_traced
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")]
 LAYERS = {  # name -> how to make it, the shape of one example (or how many indices), and where a batch axis goes
@@ -134,3 +134,20 @@ def test_extreme_scores(name):
     mine, theirs = (partial(getattr(place, name), **wish) for place in (ours_functional, F))
     torch.testing.assert_close(vmap(lambda x: mine(x))(x[None]), theirs(x)[None], atol=0, rtol=1e-12)
     torch.testing.assert_close(grad(lambda x: (mine(x) * torch.arange(1.0, 8)).sum())(x), grad(lambda x: (theirs(x) * torch.arange(1.0, 8)).sum())(x))
+
+
+class Bent(nn.Module):
+    "A function as a module."
+    def __init__(self, bend):
+        super().__init__()
+        self.bend = bend
+    def forward(self, x): return self.bend(x)
+
+
+def test_of_a_function_export_keeps_the_way_there_alone():
+    "At zero PyTorch's slope of `maximum` is a half, where ReLU has 0: what lesson 03 says, and why our layer takes the plain formula."
+    zeros, slopes = torch.zeros(3, requires_grad=True), []
+    for module in (Bent(Relu.apply), ours_nn.ReLU(), nn.ReLU()):
+        program = torch.export.export(module, (torch.randn(3),)).module()
+        slopes.append(torch.autograd.grad(program(zeros).sum(), zeros)[0].tolist())
+    assert slopes == [[0.5] * 3, [0.0] * 3, [0.0] * 3]

@@ -57,7 +57,8 @@ def mse_loss(input, target, # of the same shape
     if input.shape != target.shape:
         warnings.warn(f"mse_loss: expected a target of the input's shape {tuple(input.shape)}, got {tuple(target.shape)}; broadcasting compares each with each. "
                       "Add or remove a dimension, with [:, None] or .squeeze(1)", stacklevel=2)
-    if torch.is_autocast_enabled(input.device.type): input, target = (t.float() if t.element_size() == 2 else t for t in (input, target))
+    if torch.amp.is_autocast_available(kind := input.device.type) and torch.is_autocast_enabled(kind): # in more digits, as PyTorch does it there
+        input, target = (t.float() if t.element_size() == 2 else t for t in (input, target))
     squares = (input - target) ** 2
     if not squares.is_floating_point(): raise NotImplementedError(f"mse_loss: expected decimals, got {input.dtype} and {target.dtype}; convert them with .float()")
     if weight is not None and weight.shape != input.shape:

@@ -150,10 +150,10 @@ class DeviceCB(Callback):
     order = -50
 
     def __init__(self, device=None): # `default_device()` if None
-        self.device, self.moved = torch.empty(0, device=default_device() if device is None else device).device, None   # with its index
+        self.device, self.moved = torch.device(default_device() if device is None else device), None
 
     def before_fit(self, learner):
-        self.moved = learner.model
+        self.moved, self.device = learner.model, torch.empty(0, device=self.device).device      # with its index
         if all(p.device == self.device for p in [*learner.model.parameters(), *learner.model.buffers()]): return
         learner.model.to(self.device)
         if learner.opt is None: return
@@ -204,7 +204,7 @@ class GradientAccumulation(Callback):
 
     def before_backward(self, learner):
         if not _gradients_of(learner): self.done = self.examples = 0    # behind a step, or they were thrown away
-        self.size = examples_in((learner.yb, learner.xb))
+        self.size = 1 if (count := examples_in((learner.yb, learner.xb))) is None else count
         learner.loss_scale = self.size * (1 if learner.loss_scale is None else learner.loss_scale)
 
     def after_backward(self, learner): self.done, self.examples = self.done + 1, self.examples + self.size
@@ -277,6 +277,11 @@ class MixedPrecision(Callback):
         if self.scaler is not None: self.scaler.load_state_dict(state["scaler"])
 
 # %% ../nbs/09c_callbacks.ipynb #5f3da148
+def _is_bad(x):
+    if isinstance(x, (tuple, list)): return any(map(_is_bad, x))
+    return isinstance(x, torch.Tensor) and x.is_floating_point() and not (x.coalesce().values() if x.is_sparse else x).isfinite().all()
+
+
 class TerminateOnNaN(Callback):
     "Ends the fit when the loss or a gradient is no finite number, before the step that would spoil the weights; says where it began."
     order = 40                        # before GradientClip, which divides all gradients by their common length and so spreads one NaN
@@ -291,7 +296,7 @@ class TerminateOnNaN(Callback):
 
     def before_step(self, learner):
         if not self.gradients or learner.do_step is not None: return   # a scaler sees to such gradients itself
-        bad = [name for name, p in learner.model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
+        bad = [name for name, p in learner.model.named_parameters() if _is_bad(p.grad)]
         if bad: self._end(learner, f"the loss is {learner.loss:.4g}, but the gradient of {bad[-1]} is not finite: backwards, the first one")
 
     def _end(self, learner, what):
@@ -301,15 +306,12 @@ class TerminateOnNaN(Callback):
 
     def _origin(self, learner):
         "Where the first number that is not finite comes from: the batch, a parameter, a layer or the loss."
-        def bad(x):
-            if isinstance(x, (tuple, list)): return any(map(bad, x))
-            return isinstance(x, torch.Tensor) and x.is_floating_point() and not x.isfinite().all()
         for name, value in (("inputs", learner.xb), ("target", learner.yb)):
-            if bad(value): return f"there are such numbers in the batch's {name} already: look at the data"
-        broken = [name for name, p in learner.model.named_parameters() if bad(p)]
+            if _is_bad(value): return f"there are such numbers in the batch's {name} already: look at the data"
+        broken = [name for name, p in learner.model.named_parameters() if _is_bad(p)]
         if broken: return f"parameter {broken[0]} holds such numbers since an earlier step: a smaller learning rate, or GradientClip"
         seen, kept = [], {name: b.clone() for name, b in learner.model.named_buffers()}
-        def watch(name): return lambda layer, inputs, output: seen.append(f"{name} ({type(layer).__name__})") if bad(output) else None
+        def watch(name): return lambda layer, inputs, output: seen.append(f"{name} ({type(layer).__name__})") if _is_bad(output) else None
         hooks = [m.register_forward_hook(watch(name or "the model")) for name, m in learner.model.named_modules() if not list(m.children())]
         try:
             with torch.no_grad(): learner.model(*learner.xb) if type(learner.xb) is tuple else learner.model(learner.xb)

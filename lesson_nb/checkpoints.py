@@ -5,11 +5,11 @@ __all__ = ['monitored', 'Best', 'EarlyStopping', 'SaveBest', 'random_state', 'se
            'Checkpoint']
 
 # %% ../nbs/09d_checkpoints.ipynb #6a98d238
-import math, os, random, sys
+import math, os, random, shutil, sys
 from pathlib import Path
 import torch
 from .learner import load_state, save_state
-from .runner import Callback, CancelFitException
+from .runner import Callback, CancelEpochException, CancelFitException
 
 # %% ../nbs/09d_checkpoints.ipynb #fc29114c
 def monitored(learner, name):
@@ -126,7 +126,8 @@ class Checkpoint(Callback):
                  resume=False): # go on from the file if there is one; otherwise it will be overwritten
         if every is not None and every < 1: raise ValueError(f"Checkpoint: expected every to be a number of batches or None, got {every}")
         self.began, self.refused, self.trained = None, False, None   # how the epoch began; whether the file is broken; how its training ended
-        self.path, self.every, self.resume, self.previous = Path(path), every, resume, Path(f"{path}.previous")
+        self.path, self.every, self.resume = Path(os.path.realpath(path)), every, resume      # behind a link
+        self.previous, self.newest = Path(f"{self.path}.previous"), Path(f"{self.path}.newest")
 
     # writing
     def before_train(self, learner):
@@ -146,9 +147,11 @@ class Checkpoint(Callback):
         self.trained = None
         self._write(learner, learner.epoch + 1, 0)
 
-    def cleanup_fit(self, learner):
-        if learner.interrupted and self.trained is not None: self._write(learner, learner.epoch, *self.trained)
-        self.began = self.trained = None
+    def cleanup_epoch(self, learner):
+        if self.trained is not None and isinstance(sys.exception(), KeyboardInterrupt): self._write(learner, learner.epoch, *self.trained)
+        self.trained = None
+
+    def cleanup_fit(self, learner): self.began = None
 
     @staticmethod
     def _stand(learner):
@@ -161,10 +164,11 @@ class Checkpoint(Callback):
                  "model": learner.model.state_dict(), "opt": learner.opt.state_dict(),
                  "gradients": gradients if any(g is not None for g in gradients) else None,
                  "loader": self._place(train_dl) if stand is None and 0 < done != learner.batches else None,
-                 "began": self.began} | (stand or self._stand(learner))
-        save_state(state, newest := Path(f"{self.path}.newest"))     # it is whole before anything else is moved
+                 "began": self.began, "trained": stand is not None} | (stand or self._stand(learner))
+        save_state(state, self.newest)     # it is whole before anything else is moved
+        if self.path.exists(): shutil.copymode(self.path, self.newest)
         if self.path.exists() and not self.refused: os.replace(self.path, self.previous)
-        os.replace(newest, self.path)
+        os.replace(self.newest, self.path)
         self.refused = False
 
     @staticmethod
@@ -172,7 +176,7 @@ class Checkpoint(Callback):
         "Where a loader stands; None if it cannot tell all: an order, a stream or worker processes with random numbers that are not ours."
         if not hasattr(loader, "state_dict") or getattr(loader, "num_workers", 0): return None
         state = loader.state_dict()
-        return None if state.get("sampler", state) is None else state
+        return None if isinstance(state, dict) and state.get("sampler", state) is None else state
 
     # reading
     def before_fit(self, learner):
@@ -194,8 +198,8 @@ class Checkpoint(Callback):
     def _read(self):
         "The newest whole checkpoint; None if there is none. Raises ValueError if there are only broken ones."
         broken = None
-        for path in (self.path, self.previous):
-            if not path.exists(): continue
+        for path in (self.path, self.newest, self.previous):             # the newest of all counts where the file has been moved already
+            if not path.exists() or path == self.newest and self.path.exists(): continue
             try: return load_state(path)
             except ValueError as error: broken, self.refused = error, self.refused or path == self.path
             print(f"not used: {broken}")
@@ -203,6 +207,10 @@ class Checkpoint(Callback):
 
     def _go_on(self, learner, iterator):
         "In the middle of an epoch: bring the loader to its place, and only then everything that draws random numbers."
+        if self.state.get("trained"):      # its `after_train` has been heard: straight on to the validation
+            self._take_up(learner)
+            learner.resume, self.trained = None, (self.state["done"], self._stand(learner))
+            raise CancelEpochException
         if self.state["loader"] is None:
             for _ in range(self.state["done"]): next(iterator)
         self._take_up(learner)

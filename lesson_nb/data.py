@@ -180,7 +180,7 @@ class DataLoader(_Arguments):
         if resume is not None: seed, batches = resume["base_seed"], resume["batches"]
         elif self._pool is not None and not (self._pool.closed or self._pool.busy): seed, batches = self._seed, 0      # workers that stay
         else: seed, batches = torch.empty((), dtype=torch.int64).random_(generator=self.generator).item(), 0
-        self._seed = seed
+        if self._pool is None or not self._pool.busy: self._seed = seed
         make_reader = partial(_Reader, collate_fn=self.collate_fn, batched=self.batch_sampler is not None,
                               batch_size=self.batch_size, drop_last=self.drop_last)
         read = None if self.num_workers else make_reader(_as_ours(self.dataset))
@@ -225,11 +225,14 @@ class DataLoader(_Arguments):
         "The batch that comes next, to look at: no generator of torch's, and no place in an epoch, is changed by it. ValueError if there is none."
         samplers = [s for s in (self.sampler, getattr(self.batch_sampler, "sampler", None)) if isinstance(s, Sampler)]
         generators = {torch.default_generator, *(x.generator for x in (self, *samplers) if getattr(x, "generator", None) is not None)}
-        states = [(g, g.get_state()) for g in generators]
+        states, pool = [(g, g.get_state()) for g in generators], self._pool
         places = [(x, {k: getattr(x, k) for k in ("_epoch", "_resume", "_start", "_position") if hasattr(x, k)}) for x in (self, *samplers)]
         try:
             for batch in self: return batch
         finally:
+            if self._pool is not pool:   # workers for this look alone
+                self._pool.close()
+                self._pool = pool
             for generator, state in states: generator.set_state(state)
             for x, place in places: vars(x).update(place)
         raise ValueError("one_batch: expected a batch, got none; is the dataset empty, or smaller than a batch with drop_last=True?")

@@ -77,7 +77,7 @@ class _Lookup(Function):
 
 
 def _looked_up(input, weight, padding_idx): # the same by plain indexing, for torch.func and torch.export (is_traced, lesson 03)
-    found = weight[input]
+    found = weight.index_select(0, input.reshape(-1)).reshape(*input.shape, weight.shape[1])
     return found if padding_idx is None else torch.where((input == padding_idx)[..., None], found.detach(), found)
 
 

@@ -61,14 +61,14 @@ class AvgStats(Callback):
     def before_epoch(self, learner): self.means = {}
 
     def after_loss(self, learner):
-        phase, count = "train_" if learner.training else "valid_", examples_in((learner.yb, learner.xb))
+        phase, count = "train_" if learner.training else "valid_", 1 if (n := examples_in((learner.yb, learner.xb))) is None else n
         self._add(phase + "loss", learner.loss, count)
         if self.functions and (self.train or not learner.training):
             with torch.no_grad():
                 for name, function in self.functions.items(): self._add(phase + name, function(learner.pred, learner.yb), count)
 
     def _add(self, name, value, count):
-        if getattr(value, "ndim", 0) and value.numel() > 1: raise ValueError(f"{name}: expected one number, got shape {tuple(value.shape)}; .mean()?")
+        if getattr(value, "ndim", 0) and len(value.reshape(-1)) > 1: raise ValueError(f"{name}: expected one number, got shape {tuple(value.shape)}; .mean()?")
         if name not in self.means: self.means[name] = WeightedMean()
         self.means[name].add(value, count)
 
@@ -183,9 +183,9 @@ class _Asked(Runner):
             self.make_opt()
             self.opt.zero_grad()
             self.model.train(training)
-            self.training, self.batches, self.batch_index = training, 1, 0
+            self.training, self.batches, self.batch_index, self.loss = training, 1, 0, None
             self._one_batch(batch)
-        return self.loss.detach()
+        return None if self.loss is None else self.loss.detach()
 
 
 # %% ../nbs/09b_learner.ipynb #cc5da818

@@ -29,7 +29,8 @@ def widened(tensor, # or None
 def narrowed(result, dtype, # the one to go back to
             ):
     "The result in `dtype`; under autocast as it is, for there PyTorch leaves losses in float32."
-    return result if torch.is_autocast_enabled(result.device.type) else result.to(dtype)
+    kind = result.device.type
+    return result if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) else result.to(dtype)
 
 
 def reduce_losses(losses, # any shape
@@ -65,7 +66,7 @@ class _Softmax(Function):
 
 
 def _plain_softmax(input, dim): # for those that follow each operation
-    exponentials = (input - input.detach().amax(dim, keepdim=True)).exp()
+    exponentials = (input - input.detach().amax(dim, keepdim=True)).exp() if input.numel() else input.exp()
     return exponentials / exponentials.sum(dim, keepdim=True)
 
 
@@ -109,6 +110,12 @@ class _LogSoftmax(Function):
         return grad - result.exp() * grad.sum(ctx.dim, keepdim=True), None
 
 
+def _plain_log_softmax(input, dim):
+    if not input.numel(): return input.clone()
+    shifted = input - input.detach().amax(dim, keepdim=True)
+    return shifted - shifted.exp().sum(dim, keepdim=True).log()
+
+
 def log_softmax(input, # scores, any shape
                 dim=None, # the dimension of the classes
                 _stacklevel=3, # where the warning points if `dim` is left out
@@ -116,8 +123,7 @@ def log_softmax(input, # scores, any shape
                ):
     "The logarithm of softmax, finite where the scores are, however improbable the class. Raises TypeError for integers."
     input, dim = _prepared("log_softmax", input, dim, dtype, _stacklevel)
-    wide = widened(input)
-    return (wide - logsumexp(wide, dim, keepdim=True) if is_traced() else _LogSoftmax.apply(wide, dim)).to(input.dtype)
+    return (_plain_log_softmax if is_traced() else _LogSoftmax.apply)(widened(input), dim).to(input.dtype)
 
 # %% ../nbs/04_losses.ipynb #2c2382dc
 def _require_scores(name, input):

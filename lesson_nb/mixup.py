@@ -72,4 +72,4 @@ class MixUp(Callback):
     def state_dict(self): return {} if self.generator is None else {"generator": self.generator.get_state()}
 
     def load_state_dict(self, state):
-        if self.generator is not None: self.generator.set_state(state["generator"])
+        if self.generator is not None and "generator" in state: self.generator.set_state(state["generator"])

@@ -163,7 +163,8 @@ def l1_loss(input, target, # of the same shape
                       "compares each with each. Add or remove a dimension, with [:, None] or .squeeze(1)", stacklevel=2)
     if weight is not None and weight.shape != input.shape:
         raise ValueError(f"l1_loss: expected a weight of the input's shape {tuple(input.shape)}, got {tuple(weight.shape)}")
-    if torch.is_autocast_enabled(input.device.type): input, target = widened(input), widened(target)
+    if torch.amp.is_autocast_available(kind := input.device.type) and torch.is_autocast_enabled(kind):
+        input, target = widened(input), widened(target)      # as PyTorch does it there
     losses = (input - target).abs()
     if weight is None: return reduce_losses(losses, reduction)
     return (losses * weight).sum() / weight.sum() if reduction == "mean" else reduce_losses(losses * weight, reduction)

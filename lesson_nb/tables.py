@@ -16,7 +16,7 @@ def _few(values, most=3): # for a message
 
 
 def _require(table, names, who):
-    if odd := [name for name in table.columns if not isinstance(name, str)]:
+    if odd := [name for name in names if not isinstance(name, str)]:
         raise TypeError(f"{who}: expected text as the names of columns, got {_few(odd)}; table.rename(columns=str) makes it")
     twice = sorted({name for name in names if names.count(name) > 1 or (table.columns == name).sum() > 1})
     if twice: raise ValueError(f"{who}: expected each column once, got {_few(twice)} twice")
@@ -251,7 +251,7 @@ class TableReader:
     def load(cls, path): # of a file that `save` wrote
         "Read it back. ValueError for a file cut short, changed or foreign."
         try: return cls.from_state(load_state(path))
-        except (KeyError, TypeError) as error: raise ValueError(f"{path}: expected a file that TableReader.save wrote, got another") from error
+        except (KeyError, TypeError, IndexError) as error: raise ValueError(f"{path}: expected a file that TableReader.save wrote, got another") from error
 
 # %% ../nbs/19_tables.ipynb #80459083
 def cont_cat_split(table, # the training part
@@ -275,12 +275,12 @@ def cont_cat_split(table, # the training part
 def split_by_time(table, columns, # the column that says when, or several, for instance year and month
                   share=0.2): # of the rows that are to be held out, about: rows of one time stay together
     "(earlier, latest), two arrays of row positions. ValueError where the time is missing, or where it is the same for nearly all rows."
-    columns = [columns] if isinstance(columns, str) else list(columns)
-    _require(table, columns, "split_by_time")
+    _require(table, columns := [columns] if isinstance(columns, str) else list(columns), "split_by_time")
     if not 0 < share < 1: raise ValueError(f"split_by_time: expected a share between 0 and 1, got {share}; is it a percentage?")
     if gone := int(table[columns].isna().any(axis=1).sum()):
         raise ValueError(f"split_by_time: expected a time in every row of {_few(columns)}, missing in {gone:,} of {len(table):,}")
-    if text := [name for name in columns if table[name].map(type).eq(str).any()]:
+    def is_text(t): return t.dtype.kind not in "iufbmM" and not getattr(t.dtype, "ordered", False) and t.map(type).eq(str).any()
+    if text := [name for name in columns if is_text(table[name])]:
         raise TypeError(f"split_by_time: expected times, got text in {_few(text)}, whose order is that of its letters; try pd.to_datetime")
     when = table.groupby(columns).ngroup().to_numpy()                 # 0, 1, ... from the earliest on
     late = when >= np.sort(when)[int(len(when) * (1 - share))] if len(when) else when > 0

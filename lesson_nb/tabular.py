@@ -104,14 +104,15 @@ class TablePredictor:
         "Read it back, onto the CPU. ValueError for a file cut short, changed or foreign."
         state = load_state(path)
         try: model, reader, log = TabularModel(**state["arguments"]), TableReader.from_state(state["reader"]), state["log"]
-        except (KeyError, TypeError) as error: raise ValueError(f"{path}: expected a file that TablePredictor.save wrote, got another") from error
+        except (KeyError, TypeError, IndexError) as error: raise ValueError(f"{path}: expected a file that TablePredictor.save wrote, got another") from error
         model.load_state_dict(state["weights"])
         return cls(reader, model.eval(), log)
 
 # %% ../nbs/19a_tabular.ipynb #96dbfcc7
 def _target_of(table, target, log):
     _require(table, [target], "tabular_learner")
-    if table[target].dtype.kind not in "iufb": raise TypeError(f"{target}: expected a target of numbers, got {table[target].dtype}; see pd.to_numeric")
+    kind = table[target].dtype.kind
+    if kind in "mM" or kind not in "iufb" and table[target].map(type).eq(str).any(): raise TypeError(f"{target}: expected a target of numbers, got {table[target].dtype}; see pd.to_numeric")
     values = table[target].to_numpy("float64", na_value=np.nan)
     wrong = ~np.isfinite(values) | (log & (values <= 0))
     if wrong.any():

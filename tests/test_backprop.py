@@ -230,3 +230,15 @@ def test_a_new_kind_of_layer_is_two_formulas():
     layer, x, flow = Square(), random(3), random(3, seed=1)
     layer(x)
     assert_gradient(lambda x: (x**2 * flow).sum(), x, layer.backward(flow))
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss"])
+def test_losses_under_autocast_and_without_a_device(name):
+    "Under autocast PyTorch takes these losses in float32, where 300 squared is no infinity; and meta tensors know no autocast."
+    from torch.nn import functional as F
+    from lesson_nb import functional
+    a, b = torch.full((4,), 300.0).half(), torch.zeros(4).half()
+    with torch.autocast("cpu", torch.float16):
+        mine, theirs = getattr(functional, name)(a, b), getattr(F, name)(a, b)
+    assert mine.dtype == theirs.dtype == torch.float32 and mine == theirs and mine.isfinite()
+    assert getattr(functional, name)(torch.empty(3, device="meta"), torch.empty(3, device="meta")).device.type == "meta"

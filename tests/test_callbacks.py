@@ -414,3 +414,16 @@ def test_a_device_with_its_index_keeps_the_optimizer():
     first = made.opt
     made.fit(1)
     assert made.opt is first
+
+
+def test_sparse_gradients_are_looked_at_too():
+    def run(loss_func):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Embedding(10, 3, sparse=True), nn.Flatten(), nn.Linear(6, 1))
+        for p in model[2].parameters(): p.requires_grad_(False)
+        data = [(torch.tensor([[1, 2], [1, 3]]), torch.zeros(2, 1))] * 2
+        made = Learner(model, (data, None), loss_func, torch.optim.SGD, 0.1, [watch := TerminateOnNaN()], splitter=lambda model: model[0].parameters())
+        made.fit(1)
+        return watch.found
+    assert run(lambda pred, yb: pred.square().mean()) is None
+    assert "the gradient of 0.weight is not finite" in run(lambda pred, yb: (pred - pred.detach()).sqrt().mean())     # its slope at 0

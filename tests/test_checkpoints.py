@@ -380,21 +380,49 @@ def test_orders_and_numbers_that_are_not_ours_go_on_too(name, tmp_path):
     for a, b in zip(whole.model.parameters(), resumed.model.parameters()): assert torch.equal(a, b)
 
 
-def test_ctrl_c_in_the_validation_keeps_the_epochs_training(tmp_path):
+class Halve(Callback):
+    "Does something behind each training, and counts it."
+    count = 0
+    def after_train(self, learner):
+        self.count += 1
+        for group in learner.opt.param_groups: group["weight_decay"] += 0.01 * self.count
+    def state_dict(self): return {"count": self.count}
+    def load_state_dict(self, state): self.count = state["count"]
+
+
+@pytest.mark.parametrize("extra", [lambda path: [], lambda path: [Halve()], lambda path: [SaveBest(f"{path}.best", "valid_loss", restore=True)]])
+def test_ctrl_c_in_the_validation_keeps_the_epochs_training(tmp_path, extra):
     "What was trained is in the file, and the resumed run is the whole one to the last bit."
     class Interrupt(Callback):
         order = 3000
         def __init__(self, epoch, index): self.place = epoch, index
         def after_batch(self, learner):
             if not learner.training and (learner.epoch, learner.batch_index) == self.place: signal.raise_signal(signal.SIGINT)
-    whole = make(tmp_path / "whole", False, None, True, Interrupt(-1, 0))
+    whole = make(tmp_path / "whole", False, None, True, Interrupt(-1, 0), *extra(tmp_path / "whole"))
     whole.fit(3)
-    for epoch, index in ((0, 0), (1, 1)):
+    for epoch, index in ((0, 0), (2, 1)):
         path = tmp_path / f"{epoch}"
-        cut = make(path, False, None, True, Interrupt(epoch, index))
+        cut = make(path, False, None, True, Interrupt(epoch, index), *extra(path))
         cut.fit(3)
         assert cut.interrupted and load_state(path)["step"] == cut.step == 6 * (epoch + 1)
-        again = make(path, True, None, True, Interrupt(-1, 0))
+        again = make(path, True, None, True, Interrupt(-1, 0), *extra(path))
         again.fit(3)
         for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True): assert torch.equal(a, b)
         assert whole.metrics == again.metrics and whole.recorder.epochs == again.recorder.epochs
+
+
+def test_a_checkpoint_keeps_its_mode_and_a_link_stays(tmp_path):
+    make(tmp_path / "real").fit(1)
+    (tmp_path / "real").chmod(0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    make(tmp_path / "link").fit(2)
+    assert (tmp_path / "link").is_symlink() and load_state(tmp_path / "real")["epoch"] == 2 and (tmp_path / "real").stat().st_mode & 0o777 == 0o600
+
+
+def test_killed_between_the_two_moves(tmp_path):
+    path = tmp_path / "run"
+    make(path).fit(2)
+    path.rename(tmp_path / "run.newest")                  # the old one was moved aside, the new one not yet into its place
+    resumed = make(path, resume=True)
+    resumed.fit(3)
+    assert resumed.step == 18 and len(resumed.recorder.epochs) == 3 and load_state(path)["epoch"] == 3

@@ -570,3 +570,14 @@ def test_workers_that_stay_draw_no_new_seed():
         found.append([[b.tolist() for b, in loader] for _ in range(3)])
         del loader
     assert found[0] == found[1]
+
+
+def test_a_look_with_workers_that_stay_changes_nothing():
+    def run(look):
+        torch.manual_seed(3)
+        loader = ours.DataLoader(ours.TensorDataset(torch.arange(12)), 4, shuffle=True, num_workers=1, persistent_workers=True)
+        first = [b.tolist() for b, in [loader.one_batch()]] if look else None
+        epochs = [[b.tolist() for b, in loader] for _ in range(2)]
+        if look: assert first[0] == epochs[0][0] and [b.tolist() for b, in [loader.one_batch()]]
+        return epochs, [b.tolist() for b, in loader]
+    assert run(True) == run(False)

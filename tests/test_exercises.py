@@ -19,6 +19,7 @@ def exercises_of(notebook):
     stubs = {f.name: ast.unparse(f) for _, source in code_cells(notebook) if (tree := python_of(source)) for f in tree.body
              if isinstance(f, ast.FunctionDef) and any(isinstance(n, ast.Raise) and "NotImplementedError" in ast.unparse(n) for n in f.body)}
     solutions = dict(SOLUTION.findall(prose))
+    assert set(stubs) <= set(solutions), f"{notebook.name}: stubs without a solution: {sorted(set(stubs) - set(solutions))}"
     return {name: (stubs.get(name), solutions[name]) for name in solutions}
 
 

@@ -256,3 +256,10 @@ def test_text_has_no_order_in_time(times):
     with pytest.raises(TypeError, match="letters"): split_by_time(pd.DataFrame({"t": times, "n": [1, 2, 3]}), ["n", "t"])
     dates = pd.DataFrame({"t": pd.to_datetime(pd.Series(times), dayfirst="." in times[0])})
     assert [rows.tolist() for rows in split_by_time(dates, "t", 0.3)][1] == [2]
+
+
+def test_ordered_categories_have_an_order_in_time_and_other_columns_may_be_called_anything():
+    months = pd.Categorical(["Mar", "Jan", "Feb"], categories=["Jan", "Feb", "Mar"], ordered=True)
+    assert [rows.tolist() for rows in split_by_time(pd.DataFrame({"t": months}), "t", 0.3)] == [[1, 2], [0]]
+    table = pd.DataFrame({"a": ["x", "y"], "b": [1.0, 2.0], 7: [0, 0]})
+    assert TableReader(["a"], ["b"]).fit(table)(table)[0].shape == (2, 1)

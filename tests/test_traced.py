@@ -151,3 +151,42 @@ def test_of_a_function_export_keeps_the_way_there_alone():
         program = torch.export.export(module, (torch.randn(3),)).module()
         slopes.append(torch.autograd.grad(program(zeros).sum(), zeros)[0].tolist())
     assert slopes == [[0.5] * 3, [0.0] * 3, [0.0] * 3]
+
+
+def test_an_index_below_zero_is_no_row():
+    table = torch.randn(5, 3)
+    with pytest.raises(IndexError): grad(lambda t: ours_functional.embedding(torch.tensor([-1]), t).sum())(table)
+    program = torch.export.export(ours_nn.Embedding(5, 3), (torch.tensor([1, 2]),)).module()
+    with pytest.raises(IndexError): program(torch.tensor([-1, 2]))
+
+
+def test_large_scores_close_together_in_float32():
+    x, label = torch.tensor([[1e4, 1e4 - 0.5, 1e4 - 3]]), torch.tensor([0])
+    torch.testing.assert_close(vmap(lambda x: ours_functional.log_softmax(x, 0))(x), F.log_softmax(x, 1), rtol=1e-6, atol=0)
+    torch.testing.assert_close(vmap(lambda x: ours_functional.cross_entropy(x[None], label))(x), F.cross_entropy(x, label)[None], rtol=1e-6, atol=0)
+    for empty in (torch.empty(2, 3, 0), torch.empty(2, 0, 3)):
+        for name in ("softmax", "log_softmax"): assert vmap(lambda x: getattr(ours_functional, name)(x, 1))(empty).shape == empty.shape
+
+
+def test_an_ensemble():
+    from torch.func import stack_module_state
+    make, shape, _ = LAYERS["a network"]
+    x, results = draw(shape, 0), []
+    for place in (ours_nn, nn):
+        torch.manual_seed(0)
+        nets = [make(place).double() for _ in range(3)]
+        parameters, buffers = stack_module_state(nets)
+        results.append(vmap(grad(lambda p, b: functional_call(nets[0], (p, b), (x,)).square().sum()))(parameters, buffers))
+    for a, b in zip(tree_leaves(results[0]), tree_leaves(results[1]), strict=True): torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("make, x", [(lambda: ours_nn.LayerNorm(4), torch.randn(3, 4)), (lambda: ours_nn.ReLU(), torch.randn(3, 4)), (lambda: ours_nn.Softmax(1), torch.randn(3, 4))])
+def test_compile_keeps_the_function(make, x):
+    "The plain formulas are for those two alone: torch.compile follows a Function, and its way back is the faster one."
+    seen = []
+    def look(graph, inputs):
+        seen.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+    torch._dynamo.reset()
+    torch.compile(make(), backend=look, fullgraph=True)(x.requires_grad_())
+    assert any("autograd_function_apply" in name for name in seen), seen

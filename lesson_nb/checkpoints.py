@@ -141,7 +141,7 @@ class Checkpoint(Callback):
 
     def after_train(self, learner):
         "Note how the training ended, for a Ctrl-C in the validation: then there is nothing yet of this epoch in the file."
-        self.trained = learner.batch_index, self._stand(learner)
+        if learner.data.valid_dl is not None: self.trained = learner.batch_index, self._stand(learner)
 
     def after_epoch(self, learner):
         self.trained = None

@@ -9,7 +9,7 @@ import math, warnings
 import torch
 from torch.autograd import Function
 from .autograd import is_traced
-from .backprop import reduction_name
+from .backprop import reduction_name, under_autocast
 from .matmul import accuracy
 
 # %% ../nbs/04_losses.ipynb #9cc36835
@@ -29,8 +29,7 @@ def widened(tensor, # or None
 def narrowed(result, dtype, # the one to go back to
             ):
     "The result in `dtype`; under autocast as it is, for there PyTorch leaves losses in float32."
-    kind = result.device.type
-    return result if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) else result.to(dtype)
+    return result if under_autocast(result) else result.to(dtype)
 
 
 def reduce_losses(losses, # any shape

@@ -9,7 +9,7 @@ import warnings
 import torch
 from torch.autograd import Function
 from .autograd import is_traced
-from .backprop import reduction_name
+from .backprop import reduction_name, under_autocast
 from .losses import narrowed, reduce_losses, require_floats, widened
 
 # %% ../nbs/04b_regression.ipynb #986c3d5d
@@ -163,8 +163,7 @@ def l1_loss(input, target, # of the same shape
                       "compares each with each. Add or remove a dimension, with [:, None] or .squeeze(1)", stacklevel=2)
     if weight is not None and weight.shape != input.shape:
         raise ValueError(f"l1_loss: expected a weight of the input's shape {tuple(input.shape)}, got {tuple(weight.shape)}")
-    if torch.amp.is_autocast_available(kind := input.device.type) and torch.is_autocast_enabled(kind):
-        input, target = widened(input), widened(target)      # as PyTorch does it there
+    if under_autocast(input): input, target = widened(input), widened(target)      # as PyTorch does it there
     losses = (input - target).abs()
     if weight is None: return reduce_losses(losses, reduction)
     return (losses * weight).sum() / weight.sum() if reduction == "mean" else reduce_losses(losses * weight, reduction)
